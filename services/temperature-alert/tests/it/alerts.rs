@@ -1,0 +1,125 @@
+use events::{AlertState, Labels, Reading, TemperatureAlert, Timestamp, topics};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use stream::OutRecord;
+use temperature_alert::{Config, DEFINITION, app};
+use testkit::{Kit, Running, capture, eventually};
+
+const TOPICS: [&str; 5] =
+    [topics::READINGS, topics::TEMPERATURE_ALERTS, "dlq.temperature-alert.v1", "retry.temperature-alert.v1", "state.temperature-alert.v1"];
+
+fn reading(device: &str, at: i64, value: f64) -> Reading {
+    let at = Timestamp::from_millis(1_770_000_000_000 + at);
+    Reading {
+        tenant: "default".into(),
+        device_id: device.into(),
+        group_id: None,
+        metric: "temperature".into(),
+        value,
+        unit: "Cel".into(),
+        measured_at: at,
+        received_at: at,
+        sequence: None,
+        attributes: Labels::new(),
+    }
+}
+
+async fn start(kit: &Kit) -> Running {
+    let config: Config = kit.config(DEFINITION.name, DEFINITION.defaults, &[]);
+    let service = Running::start(config, app::start).await;
+    service.ready().await;
+    service
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_firing_and_one_resolved_per_excursion_with_all_headers() {
+    let kit = Kit::with_topics(&TOPICS).await;
+    let service = start(&kit).await;
+    kit.publish(&[20.0, 31.5, 32.0, 29.0, 26.0].iter().zip(0..).map(|(value, at)| reading("sensor-01", at, *value)).collect::<Vec<_>>())
+        .await;
+
+    let mut alerts = capture(&kit, topics::TEMPERATURE_ALERTS);
+    let records = alerts.records(2).await;
+    let (firing, resolved): (TemperatureAlert, TemperatureAlert) = (alerts.event(&records[0]).await, alerts.event(&records[1]).await);
+    assert_eq!((firing.state, resolved.state), (AlertState::Firing, AlertState::Resolved));
+    assert_eq!(firing.alert_id, resolved.alert_id);
+    assert_eq!(records[0].key.as_deref(), Some(b"sensor-01".as_slice()));
+    for (name, value) in [
+        ("ce_specversion", "1.0"),
+        ("ce_source", "/fieldwatch/temperature-alert"),
+        ("ce_type", "fieldwatch.temperature-alert.v1"),
+        ("ce_subject", "sensor-01"),
+        ("content-type", "application/avro"),
+    ] {
+        assert_eq!(records[0].header(name), Some(value));
+    }
+    let cause = reading("sensor-01", 1, 31.5);
+    assert_eq!(records[0].header("correlation-id"), Some(events::Event::event_id(&cause).to_string().as_str()));
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_goes_to_the_dead_letter_queue_and_the_rest_goes_on() {
+    let kit = Kit::with_topics(&TOPICS).await;
+    let service = start(&kit).await;
+    let record = |value: &[u8]| OutRecord::new(kit.kafka.prefixed(topics::READINGS), Some(b"sensor-02".to_vec()), Some(value.to_vec()));
+    kit.publish_records(vec![record(&[7, 0, 0, 0, 1, 9]), record(&[0, 0x7f, 0, 0, 1, 9]), record(&[0])]).await;
+    kit.publish(&[reading("sensor-02", 1, 31.5)]).await;
+
+    assert_eq!(capture(&kit, topics::TEMPERATURE_ALERTS).events::<TemperatureAlert>(1).await[0].state, AlertState::Firing);
+    let letters = capture(&kit, "dlq.temperature-alert.v1").records(3).await;
+    let reasons: Vec<_> = letters.iter().map(|letter| letter.header("dlq-reason").unwrap_or_default()).collect();
+    assert_eq!(reasons, ["bad_magic", "schema_unknown", "too_short"]);
+    assert_eq!(letters[0].value.as_deref(), Some([7, 0, 0, 0, 1, 9].as_slice()), "the original bytes");
+    assert_eq!(letters[0].header("dlq-topic"), Some(kit.kafka.prefixed(topics::READINGS).as_str()));
+    service.stop().await.unwrap();
+}
+
+/// The alerts of the uninterrupted run, whatever is stopped when: every output once, state restored.
+#[tokio::test(flavor = "multi_thread")]
+async fn restarts_neither_lose_nor_repeat_an_alert() {
+    let mut random = StdRng::seed_from_u64(testkit::seed());
+    let readings: Vec<Reading> =
+        (0..3_000).map(|at| reading(&format!("sensor-{:02}", random.random_range(0..20)), at, random.random_range(20.0..36.0))).collect();
+    let rules = temperature_alert::domain::rules::Rules::parse(include_str!("../../src/rules.yaml")).unwrap();
+    let mut devices = std::collections::BTreeMap::<String, temperature_alert::domain::device::Device>::new();
+    let mut expected = Vec::new();
+    for reading in &readings {
+        devices.entry(reading.device_id.clone()).or_default().take(reading, &rules, |alert| expected.push(alert));
+    }
+
+    let kit = Kit::with_topics(&TOPICS).await;
+    for part in readings.chunks(1_000) {
+        let service = start(&kit).await;
+        kit.publish(part).await;
+        let taken = || async { (lag(&kit) == 0).then_some(()) };
+        if random.random_bool(0.5) {
+            eventually("the service is at the end of its input", taken).await;
+        }
+        service.stop().await.unwrap();
+    }
+    let service = start(&kit).await;
+    eventually("the service is at the end of its input", || async { (lag(&kit) == 0).then_some(()) }).await;
+    service.stop().await.unwrap();
+
+    let mut alerts = capture(&kit, topics::TEMPERATURE_ALERTS);
+    let mut seen = Vec::new();
+    for record in alerts.rest().await {
+        seen.push(alerts.event::<TemperatureAlert>(&record).await);
+    }
+    let order = |alert: &TemperatureAlert| (alert.device_id.clone(), alert.changed_at);
+    expected.sort_by_key(order);
+    let seen_in_order = seen.clone();
+    seen.sort_by_key(order);
+    assert_eq!(seen.len(), expected.len());
+    assert_eq!(seen, expected);
+    for device in devices.keys() {
+        let times: Vec<_> = seen_in_order.iter().filter(|alert| alert.device_id == *device).map(|alert| alert.changed_at).collect();
+        assert!(times.is_sorted(), "{device}: alerts out of order");
+    }
+}
+
+fn lag(kit: &Kit) -> i64 {
+    let lag = stream::admin::Admin::connect(&kit.kafka).and_then(|admin| admin.lag(DEFINITION.name, topics::READINGS)).unwrap();
+    lag.values().map(|(committed, end)| end - committed).sum()
+}

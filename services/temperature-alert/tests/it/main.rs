@@ -1,0 +1,4 @@
+//! temperature-alert against real Kafka and registry.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+
+mod alerts;

@@ -1,0 +1,165 @@
+//! A member of a consumer group whose partitions start only when their owner is ready for them.
+//!
+//! An assignment is queued, not begun: the owner restores what it needs and then calls [`Member::start`]. A revocation
+//! takes effect at once, inside the poll that reports it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::types::RDKafkaRespErr;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::{Failure, KafkaConfig};
+
+/// A partition of a topic.
+pub(crate) type Partition = (String, i32);
+
+/// What a poll learned about ownership.
+#[derive(Debug)]
+pub(crate) enum Change {
+    Assigned(Vec<Partition>),
+    Revoked(Vec<Partition>),
+}
+
+#[derive(Default)]
+pub(crate) struct Context {
+    changes: Mutex<VecDeque<Change>>,
+}
+
+impl ClientContext for Context {
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "kafka");
+    }
+}
+
+impl ConsumerContext for Context {
+    fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
+        let named = partitions.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+        let change = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            Change::Assigned(named)
+        } else {
+            if let Err(error) = consumer.incremental_unassign(partitions) {
+                tracing::warn!(%error, "revoked partitions were not assigned");
+            }
+            Change::Revoked(named)
+        };
+        self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
+        if let Err(error) = result {
+            tracing::debug!(%error, "offsets not committed; the next commit has them");
+        }
+    }
+}
+
+pub(crate) struct Member {
+    consumer: BaseConsumer<Context>,
+}
+
+impl Member {
+    pub(crate) fn join(kafka: &KafkaConfig, group: &str, topics: &[String]) -> Result<Self, Failure> {
+        let consumer: BaseConsumer<Context> = kafka.member(group, group)?.create_with_context(Context::default())?;
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics)?;
+        Ok(Self { consumer })
+    }
+
+    pub(crate) fn consumer(&self) -> &BaseConsumer<Context> {
+        &self.consumer
+    }
+
+    /// Takes what changed since the last call.
+    pub(crate) fn changes(&self) -> VecDeque<Change> {
+        std::mem::take(&mut *self.context_changes())
+    }
+
+    /// Takes the revocations among what changed; assignments stay.
+    pub(crate) fn take_revoked(&self) -> Vec<Partition> {
+        let mut changes = self.context_changes();
+        let mut revoked = Vec::new();
+        changes.retain(|change| match change {
+            Change::Revoked(partitions) => {
+                revoked.extend(partitions.iter().cloned());
+                false
+            }
+            Change::Assigned(_) => true,
+        });
+        revoked
+    }
+
+    pub(crate) fn has_changes(&self) -> bool {
+        !self.context_changes().is_empty()
+    }
+
+    fn context_changes(&self) -> std::sync::MutexGuard<'_, VecDeque<Change>> {
+        self.consumer.context().changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Polls up to `max` messages; waits at most `wait` for the first one.
+    pub(crate) fn poll_batch(&self, max: usize, wait: Duration) -> Result<Vec<BorrowedMessage<'_>>, Failure> {
+        let mut batch = Vec::new();
+        let mut timeout = wait;
+        while batch.len() < max {
+            match self.consumer.poll(timeout) {
+                Some(Ok(message)) => batch.push(message),
+                Some(Err(KafkaError::PartitionEOF(_))) => {}
+                Some(Err(error)) => match Failure::from(error) {
+                    Failure::Fatal(problem) => return Err(Failure::Fatal(problem)),
+                    later => {
+                        later.note("consuming");
+                        break;
+                    }
+                },
+                None => break,
+            }
+            timeout = Duration::ZERO;
+        }
+        Ok(batch)
+    }
+
+    /// Begins to read assigned partitions, each from its offset.
+    pub(crate) fn start(&self, partitions: &[(Partition, Offset)]) -> Result<(), Failure> {
+        let mut list = TopicPartitionList::with_capacity(partitions.len());
+        for ((topic, partition), offset) in partitions {
+            list.add_partition_offset(topic, *partition, *offset)?;
+        }
+        self.consumer.incremental_assign(&list).map_err(Failure::from)
+    }
+
+    /// Stays in the group for `wait` without taking messages: everything owned is paused meanwhile. Returns early when
+    /// ownership changes.
+    pub(crate) fn wait(&self, wait: Duration) -> Result<(), Failure> {
+        let paused = self.consumer.assignment()?;
+        self.consumer.pause(&paused)?;
+        let until = Instant::now() + wait;
+        while !self.has_changes() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break;
+            }
+            // Paused partitions give no messages; what comes here are errors, noted by the client context.
+            drop(self.consumer.poll(left.min(Duration::from_millis(100))));
+        }
+        let owned: BTreeSet<Partition> = elements(&self.consumer.assignment()?).collect();
+        let mut resumed = TopicPartitionList::new();
+        for (topic, partition) in elements(&paused).filter(|partition| owned.contains(partition)) {
+            resumed.add_partition(&topic, partition);
+        }
+        self.consumer.resume(&resumed).map_err(Failure::from)
+    }
+
+    /// Commits next offsets, each with its metadata, without waiting.
+    pub(crate) fn commit(&self, offsets: &TopicPartitionList, mode: CommitMode) -> Result<(), Failure> {
+        self.consumer.commit(offsets, mode).map_err(Failure::from)
+    }
+}
+
+fn elements(list: &TopicPartitionList) -> impl Iterator<Item = Partition> {
+    list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect::<Vec<_>>().into_iter()
+}

@@ -1,0 +1,241 @@
+//! Writing records: what a record is, how events become records, and an idempotent producer for them.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use events::Event;
+use events::codec::Encoder;
+use events::headers::EventHeaders;
+use events::trace::TraceContext;
+use rdkafka::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use telemetry::metrics::{Counter, counter};
+
+use crate::record::Cause;
+use crate::{Failure, KafkaConfig, Registry, registry};
+
+/// A record to write.
+#[derive(Clone, Debug)]
+pub struct OutRecord {
+    pub topic: String,
+    /// `None`: by key, `murmur2_random`.
+    pub partition: Option<i32>,
+    pub key: Option<Vec<u8>>,
+    pub value: Option<Vec<u8>>,
+    headers: OwnedHeaders,
+}
+
+impl OutRecord {
+    pub fn new(topic: impl Into<String>, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Self {
+        Self { topic: topic.into(), partition: None, key, value, headers: OwnedHeaders::new() }
+    }
+
+    #[must_use]
+    pub fn partition(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    #[must_use]
+    pub fn header(mut self, key: &str, value: Option<&[u8]>) -> Self {
+        self.headers = self.headers.insert(Header { key, value });
+        self
+    }
+
+    /// Bytes of key and value.
+    pub fn size(&self) -> usize {
+        self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
+    }
+
+    pub(crate) fn headers(&self) -> &OwnedHeaders {
+        &self.headers
+    }
+}
+
+/// Turns a service's events into records: framed Avro, the key, all headers.
+#[derive(Clone)]
+pub struct EventWriter {
+    service: &'static str,
+    prefix: String,
+    encoders: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+}
+
+impl EventWriter {
+    pub fn new(service: &'static str, kafka: &KafkaConfig) -> Self {
+        Self { service, prefix: kafka.topic_prefix.clone(), encoders: HashMap::new() }
+    }
+
+    /// Adds an event type: registers its schema. Refused by the registry is Fatal, out of reach Transient.
+    pub async fn with<E: Event>(mut self, registry: &Registry) -> Result<Self, Failure> {
+        let subject = registry::subject(&format!("{}{}", self.prefix, E::SCHEMA.topic));
+        let id = registry.register(&subject, E::SCHEMA.json).await?;
+        let encoder = Encoder::<E>::new(id).map_err(Failure::fatal)?;
+        self.encoders.insert(TypeId::of::<E>(), Arc::new(encoder));
+        Ok(self)
+    }
+
+    /// Adds an event type under an id of the caller's, where there is no registry.
+    pub fn with_id<E: Event>(mut self, id: events::codec::SchemaId) -> Result<Self, Failure> {
+        self.encoders.insert(TypeId::of::<E>(), Arc::new(Encoder::<E>::new(id).map_err(Failure::fatal)?));
+        Ok(self)
+    }
+
+    /// The framed value of an event.
+    pub fn value<E: Event>(&self, event: &E) -> Result<Vec<u8>, Failure> {
+        let encoder = self.encoders.get(&TypeId::of::<E>()).and_then(|encoder| encoder.downcast_ref::<Encoder<E>>());
+        let encoder = encoder.ok_or_else(|| Failure::fatal(format!("{} is not among this service's events", E::SCHEMA.name)))?;
+        encoder.encode(event).map_err(Failure::fatal)
+    }
+
+    /// The headers of an event that `cause` led to.
+    pub fn headers<E: Event>(&self, event: &E, cause: &Cause, trace: Option<TraceContext>) -> EventHeaders {
+        EventHeaders::of(event, self.service, cause.correlation_id.as_deref(), trace)
+    }
+
+    /// The record of an event that `cause` led to.
+    pub fn record<E: Event>(&self, event: &E, cause: &Cause, trace: Option<TraceContext>) -> Result<OutRecord, Failure> {
+        let value = self.value(event)?;
+        let mut headers = OwnedHeaders::new_with_capacity(10);
+        self.headers(event, cause, trace).for_each(|key, value| {
+            headers = std::mem::take(&mut headers).insert(Header { key, value: Some(value) });
+        });
+        let topic = format!("{}{}", self.prefix, E::SCHEMA.topic);
+        Ok(OutRecord { topic, partition: None, key: Some(event.key().into_bytes()), value: Some(value), headers })
+    }
+}
+
+/// When a producer gives a record up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GiveUp {
+    /// Kafka may stay away as long as it likes; order is kept.
+    Never,
+    After(Duration),
+}
+
+pub(crate) fn producer_config(kafka: &KafkaConfig, client_id: &str) -> Result<ClientConfig, Failure> {
+    let mut config = kafka.client(client_id)?;
+    config
+        .set("enable.idempotence", "true")
+        .set("acks", "all")
+        .set("partitioner", "murmur2_random")
+        .set("compression.type", "lz4")
+        .set("linger.ms", "1")
+        .set("message.max.bytes", "1200000")
+        .set("queue.buffering.max.messages", "500000")
+        .set("retry.backoff.ms", "20")
+        .set("retry.backoff.max.ms", "500");
+    Ok(config)
+}
+
+/// An idempotent producer (`acks=all`); clones share it.
+#[derive(Clone)]
+pub struct Publisher {
+    producer: FutureProducer,
+    delivered: Arc<std::sync::Mutex<HashMap<String, Counter>>>,
+}
+
+/// A record that could not even be queued.
+#[derive(Debug)]
+pub struct NotQueued {
+    pub record: OutRecord,
+    pub failure: Failure,
+    /// The local queue is full: wait for deliveries, then try again.
+    pub full: bool,
+}
+
+impl Publisher {
+    pub fn connect(kafka: &KafkaConfig, client_id: &str, give_up: GiveUp) -> Result<Self, Failure> {
+        let mut config = producer_config(kafka, client_id)?;
+        let timeout = match give_up {
+            GiveUp::Never => 0,
+            GiveUp::After(timeout) => timeout.as_millis(),
+        };
+        config.set("message.timeout.ms", timeout.to_string());
+        Ok(Self { producer: config.create().map_err(Failure::from)?, delivered: Arc::default() })
+    }
+
+    /// Queues a record. Records of one key are delivered in the order they were queued.
+    pub fn enqueue(&self, record: OutRecord) -> Result<Delivery, Box<NotQueued>> {
+        let OutRecord { topic, partition, key, value, headers } = record;
+        let mut future_record = FutureRecord::to(&topic).headers(headers);
+        future_record.partition = partition;
+        future_record.key = key.as_deref();
+        future_record.payload = value.as_deref();
+        match self.producer.send_result(future_record) {
+            Ok(delivery) => Ok(Delivery { delivery, counter: self.counter(&topic) }),
+            Err((error, refused)) => {
+                let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
+                let headers = refused.headers.unwrap_or_default();
+                let record = OutRecord { topic: topic.clone(), partition, key: key.clone(), value: value.clone(), headers };
+                Err(Box::new(NotQueued { record, failure: error.into(), full }))
+            }
+        }
+    }
+
+    /// Queues a record, waiting for room, and waits for its delivery.
+    pub async fn send(&self, record: OutRecord) -> Result<(i32, i64), Failure> {
+        self.enqueue_when_room(record).await?.await
+    }
+
+    /// Queues a record, waiting while the queue is full.
+    pub async fn enqueue_when_room(&self, mut record: OutRecord) -> Result<Delivery, Failure> {
+        loop {
+            match self.enqueue(record) {
+                Ok(delivery) => return Ok(delivery),
+                Err(refused) if refused.full => {
+                    record = refused.record;
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                Err(refused) => return Err(refused.failure),
+            }
+        }
+    }
+
+    /// Waits until nothing is queued any more, at most `timeout`.
+    pub fn flush(&self, timeout: Duration) -> Result<(), Failure> {
+        self.producer.flush(timeout).map_err(Failure::from)
+    }
+
+    /// Asks the cluster for its metadata: whether it can be reached. Blocks up to `timeout`.
+    pub fn reach(&self, timeout: Duration) -> Result<(), Failure> {
+        self.producer.client().fetch_metadata(None, timeout).map(drop).map_err(Failure::from)
+    }
+
+    fn counter(&self, topic: &str) -> Counter {
+        let mut delivered = self.delivered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(counter) = delivered.get(topic) {
+            return counter.clone();
+        }
+        let counter = counter("fieldwatch_messages_out", &[("topic", topic)]);
+        delivered.insert(topic.to_owned(), counter.clone());
+        counter
+    }
+}
+
+/// Resolves to partition and offset once Kafka acknowledged.
+pub struct Delivery {
+    delivery: rdkafka::producer::DeliveryFuture,
+    counter: Counter,
+}
+
+impl Future for Delivery {
+    type Output = Result<(i32, i64), Failure>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.delivery).poll(context).map(|report| match report {
+            Ok(Ok(delivered)) => {
+                self.counter.inc();
+                Ok((delivered.partition, delivered.offset))
+            }
+            Ok(Err((error, _))) => Err(error.into()),
+            Err(_) => Err(Failure::from(KafkaError::Canceled)),
+        })
+    }
+}

@@ -1,0 +1,147 @@
+//! Reading topics without a group: event streams, `tail`, dead letters. Commits nothing.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::consumer::{Consumer, StreamConsumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::{Failure, KafkaConfig, Record};
+
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Next offsets of a topic's partitions.
+pub type Offsets = BTreeMap<i32, i64>;
+
+/// Where to begin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum From {
+    Beginning,
+    End,
+    /// Partitions that are not named begin at their beginning.
+    Offsets(Offsets),
+    /// Milliseconds since the Unix epoch.
+    Time(i64),
+}
+
+/// What a tail sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Seen {
+    Record(Record),
+    /// Everything there was in this partition has been seen; more may come.
+    End(i32),
+}
+
+/// All partitions of one topic, read in parallel.
+pub struct Tail {
+    consumer: StreamConsumer,
+    topic: String,
+    partitions: usize,
+    next: Offsets,
+    ended: BTreeMap<i32, bool>,
+}
+
+impl Tail {
+    /// Opens `topic` (its full name). Blocks its thread for a few requests: call it off the hot path.
+    pub fn open(kafka: &KafkaConfig, client_id: &str, topic: &str, from: &From) -> Result<Self, Failure> {
+        let mut config = kafka.consumer(client_id)?;
+        config
+            .set("group.id", kafka.prefixed(&format!("{client_id}-tail")))
+            .set("enable.partition.eof", "true")
+            .set("queued.max.messages.kbytes", "8192")
+            .set("queued.min.messages", "1000");
+        let consumer: StreamConsumer = config.create()?;
+        let partitions = partition_count(&consumer, topic)?;
+        let mut next = Offsets::new();
+        for partition in 0..partitions as i32 {
+            let (start, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+            let offset = match from {
+                From::Beginning | From::Time(_) => start,
+                From::End => end,
+                From::Offsets(offsets) => offsets.get(&partition).copied().unwrap_or(start),
+            };
+            next.insert(partition, offset);
+        }
+        if let From::Time(at) = from {
+            let mut wanted = TopicPartitionList::new();
+            for partition in next.keys() {
+                wanted.add_partition_offset(topic, *partition, Offset::Offset(*at))?;
+            }
+            for element in consumer.offsets_for_times(wanted, TIMEOUT)?.elements() {
+                let partition = element.partition();
+                let offset = match element.offset() {
+                    Offset::Offset(offset) => offset,
+                    _ => consumer.fetch_watermarks(topic, partition, TIMEOUT)?.1,
+                };
+                next.insert(partition, offset);
+            }
+        }
+        let mut assignment = TopicPartitionList::new();
+        for (partition, offset) in &next {
+            assignment.add_partition_offset(topic, *partition, Offset::Offset(*offset))?;
+        }
+        consumer.assign(&assignment)?;
+        let ended = next.keys().map(|partition| (*partition, false)).collect();
+        Ok(Self { consumer, topic: topic.to_owned(), partitions, next, ended })
+    }
+
+    /// The next record, or word that a partition is at its end.
+    pub async fn next(&mut self) -> Result<Seen, Failure> {
+        match self.consumer.recv().await {
+            Ok(message) => {
+                let record = Record::from_message(&message);
+                let partition = record.position.partition;
+                self.next.insert(partition, record.position.offset + 1);
+                self.ended.insert(partition, false);
+                Ok(Seen::Record(record))
+            }
+            Err(KafkaError::PartitionEOF(partition)) => {
+                self.ended.insert(partition, true);
+                Ok(Seen::End(partition))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether every partition was seen to its end.
+    pub fn at_end(&self) -> bool {
+        self.ended.values().all(|ended| *ended)
+    }
+
+    /// Offsets to go on from.
+    pub fn offsets(&self) -> &Offsets {
+        &self.next
+    }
+
+    pub fn partitions(&self) -> usize {
+        self.partitions
+    }
+
+    /// First offsets still kept. Blocks.
+    pub fn beginnings(&self) -> Result<Offsets, Failure> {
+        self.watermarks(|(start, _)| start)
+    }
+
+    /// Offsets after the last record. Blocks.
+    pub fn ends(&self) -> Result<Offsets, Failure> {
+        self.watermarks(|(_, end)| end)
+    }
+
+    fn watermarks(&self, pick: impl Fn((i64, i64)) -> i64) -> Result<Offsets, Failure> {
+        self.next
+            .keys()
+            .map(|partition| Ok((*partition, pick(self.consumer.fetch_watermarks(&self.topic, *partition, TIMEOUT)?))))
+            .collect()
+    }
+}
+
+fn partition_count(consumer: &StreamConsumer, topic: &str) -> Result<usize, Failure> {
+    let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+    let partitions = found.map_or(0, |found| found.partitions().len());
+    if partitions == 0 {
+        return Err(Failure::transient(format!("topic {topic} does not exist")));
+    }
+    Ok(partitions)
+}

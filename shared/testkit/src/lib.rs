@@ -1,0 +1,37 @@
+//! For tests only: the real Kafka, registry, Postgres and Mosquitto, each test on its own topics, database and broker.
+//!
+//! Addresses come from the environment that `scripts/infra env` prints; a test without them fails and says so.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::missing_panics_doc,
+    clippy::disallowed_methods,
+    reason = "a failing fixture fails the test"
+)]
+
+mod capture;
+mod database;
+mod eventually;
+mod mosquitto;
+mod otlp;
+mod process;
+mod running;
+mod seed;
+mod topics;
+
+pub use capture::{Capture, capture};
+pub use database::Database;
+pub use eventually::{eventually, eventually_within};
+pub use mosquitto::Mosquitto;
+pub use otlp::{OtlpReceiver, Span};
+pub use process::{Process, binary, free_port};
+pub use running::Running;
+pub use seed::seed;
+pub use topics::{Kit, config};
+
+/// A variable of `scripts/infra env`.
+pub fn environment(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `scripts/infra up` and `eval \"$(scripts/infra env)\"`"))
+}

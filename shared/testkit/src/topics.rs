@@ -1,0 +1,110 @@
+use events::Event;
+use serde::Deserialize;
+use service::config::{Layers, load};
+use service::{AdminConfig, ServiceConfig, Shared};
+use stream::admin::{Admin, Catalogue};
+use stream::producer::GiveUp;
+use stream::{Cause, EventWriter, KafkaConfig, OutRecord, Publisher, Registry, RegistryConfig};
+use telemetry::{LogConfig, TelemetryConfig};
+
+/// Partitions of a test's topics: enough to spread, few enough to create quickly.
+const PARTITIONS: i32 = 3;
+
+/// A test's own topics under a prefix nobody else has; deleted on drop.
+pub struct Kit {
+    pub kafka: KafkaConfig,
+    pub registry_config: RegistryConfig,
+    pub registry: Registry,
+    topics: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Addresses {
+    kafka: KafkaConfig,
+    registry: RegistryConfig,
+    telemetry: TelemetryConfig,
+    log: LogConfig,
+    admin: AdminConfig,
+}
+
+impl ServiceConfig for Addresses {
+    fn shared(&self) -> Shared<'_> {
+        Shared { telemetry: &self.telemetry, log: &self.log, admin: &self.admin }
+    }
+}
+
+/// A service's configuration: its defaults, the running infrastructure, then `overrides` (as environment variables).
+pub fn config<C: ServiceConfig>(service: &str, defaults: &str, overrides: &[(&str, &str)]) -> C {
+    let infrastructure =
+        ["FIELDWATCH__KAFKA__BROKERS", "FIELDWATCH__REGISTRY__URL"].map(|name| (name.to_owned(), crate::environment(name)));
+    let overrides = overrides.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let environment = infrastructure.into_iter().chain(overrides).collect();
+    load(&Layers { service, defaults, file: None, environment }).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
+}
+
+impl Kit {
+    /// Creates the named topics of the catalogue (without prefix).
+    pub async fn with_topics(names: &[&str]) -> Self {
+        let prefix = format!("test-{}-", uuid::Uuid::new_v4().simple());
+        let addresses: Addresses = config("test", "[admin]\nlisten = \"127.0.0.1:0\"\n", &[("FIELDWATCH__KAFKA__TOPIC_PREFIX", &prefix)]);
+        let kafka = addresses.kafka;
+        let mut wanted = Catalogue::parse(events::topics::CATALOGUE).expect("topics.yaml").topics(&kafka);
+        wanted.retain(|topic| names.iter().any(|name| kafka.prefixed(name) == topic.name));
+        for topic in &mut wanted {
+            topic.partitions = PARTITIONS;
+        }
+        assert_eq!(wanted.len(), names.len(), "topics.yaml does not have all of {names:?}");
+        Admin::connect(&kafka).expect("admin").apply(&wanted, 1).await.expect("topics are created");
+        let registry = Registry::connect(&addresses.registry).expect("registry");
+        Self { kafka, registry_config: addresses.registry, registry, topics: wanted.into_iter().map(|topic| topic.name).collect() }
+    }
+
+    /// The prefix of this test's topics, groups and subjects.
+    pub fn prefix(&self) -> &str {
+        &self.kafka.topic_prefix
+    }
+
+    /// A service's configuration on this test's topics.
+    pub fn config<C: ServiceConfig>(&self, service: &str, defaults: &str, overrides: &[(&str, &str)]) -> C {
+        let mut all = vec![("FIELDWATCH__KAFKA__TOPIC_PREFIX", self.prefix())];
+        all.extend_from_slice(overrides);
+        config(service, defaults, &all)
+    }
+
+    pub fn publisher(&self) -> Publisher {
+        Publisher::connect(&self.kafka, "testkit", GiveUp::After(std::time::Duration::from_secs(20))).expect("a producer")
+    }
+
+    /// Publishes events in order and waits for all of them.
+    pub async fn publish<E: Event>(&self, events: &[E]) {
+        let writer = EventWriter::new("testkit", &self.kafka).with::<E>(&self.registry).await.expect("schema is registered");
+        let records = events.iter().map(|event| writer.record(event, &Cause::default(), None).expect("event can be written"));
+        self.publish_records(records.collect()).await;
+    }
+
+    /// Publishes records in order and waits for all of them.
+    pub async fn publish_records(&self, records: Vec<OutRecord>) {
+        let publisher = self.publisher();
+        let mut deliveries = Vec::with_capacity(records.len());
+        for record in records {
+            deliveries.push(publisher.enqueue_when_room(record).await.expect("record is queued"));
+        }
+        for delivery in deliveries {
+            delivery.await.expect("record is delivered");
+        }
+    }
+}
+
+impl Drop for Kit {
+    fn drop(&mut self) {
+        let (kafka, topics) = (self.kafka.clone(), std::mem::take(&mut self.topics));
+        // A thread of its own: a runtime cannot be blocked from within.
+        let deleted = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(async { Admin::connect(&kafka)?.delete(&topics).await })
+        });
+        if !matches!(deleted.join(), Ok(Ok(()))) {
+            eprintln!("topics of {} were not deleted", self.kafka.topic_prefix);
+        }
+    }
+}
