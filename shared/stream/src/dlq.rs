@@ -34,7 +34,7 @@ const MAX_DETAIL: usize = 1_000;
 pub fn letter(kafka: &KafkaConfig, service: &str, record: &Record, poison: &Poison) -> OutRecord {
     let out = OutRecord::new(kafka.prefixed(&topics::dlq(service)), record.key.clone(), None);
     // A redriven record keeps the place it first failed at; its redrives are counted by whoever redrives.
-    let redriven = record.header(TOPIC).is_some();
+    let redriven = record.header(TOPIC).or(record.header(REDRIVES)).is_some();
     let kept = |name: &str| redriven || !name.starts_with("dlq-");
     let again = |name: &str| [REASON, DETAIL, CLASS, FAILED_AT, SERVICE].contains(&name);
     let out = record

@@ -27,6 +27,8 @@ pub struct Source<A> {
 /// The acknowledging side; run it as a task.
 pub struct Releaser<A> {
     pending: mpsc::Receiver<Pending<A>>,
+    /// A producer that is dropped gives up what it has queued: it lives until the last acknowledgement.
+    _publisher: Publisher,
 }
 
 struct Pending<A> {
@@ -39,8 +41,9 @@ struct Pending<A> {
 pub fn source<A: Acknowledge>(publisher: Publisher, limit: usize, messages: usize) -> (Source<A>, Releaser<A>) {
     let (sender, receiver) = mpsc::channel(messages);
     let limit = limit.clamp(1, Semaphore::MAX_PERMITS);
+    let kept = publisher.clone();
     let source = Source { publisher, in_flight: Arc::new(Semaphore::new(limit)), limit, pending: sender };
-    (source, Releaser { pending: receiver })
+    (source, Releaser { pending: receiver, _publisher: kept })
 }
 
 impl<A: Acknowledge> Source<A> {

@@ -28,7 +28,7 @@ pub use mosquitto::Mosquitto;
 pub use otlp::{OtlpReceiver, Span};
 pub use process::{Process, binary, free_port};
 pub use running::Running;
-pub use seed::seed;
+pub use seed::seeds;
 pub use topics::{Kit, config};
 
 /// A variable of `scripts/infra env`.

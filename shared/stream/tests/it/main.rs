@@ -1,0 +1,6 @@
+//! The runtime against real Kafka and registry.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+
+mod operator;
+mod sink;
+mod source;

@@ -1,0 +1,215 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use events::{DeviceState, DeviceStatus, Labels, Reading, Timestamp, topics};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::{Deserialize, Serialize};
+use service::{Health, Shutdown, Supervisor};
+use stream::operator::{Operator, OperatorConfig, OperatorContext, Outputs, State};
+use stream::{EventWriter, Failure};
+use testkit::{Kit, capture, eventually};
+
+const STAGE: &str = "temperature-alert";
+const TOPICS: [&str; 5] =
+    [topics::READINGS, topics::DEVICE_STATUS, "dlq.temperature-alert.v1", "retry.temperature-alert.v1", "state.temperature-alert.v1"];
+
+pub(crate) fn reading(device: &str, at: i64, value: f64) -> Reading {
+    let at = Timestamp::from_millis(1_770_000_000_000 + at * 1_000);
+    Reading {
+        tenant: "default".into(),
+        device_id: device.into(),
+        group_id: None,
+        metric: "temperature".into(),
+        value,
+        unit: "Cel".into(),
+        measured_at: at,
+        received_at: at,
+        sequence: None,
+        attributes: Labels::new(),
+    }
+}
+
+/// Says every tenth reading of a device, and a silence of a minute.
+struct EveryTenth;
+
+#[derive(Default, Serialize, Deserialize)]
+struct Count {
+    readings: u64,
+    last: Option<Timestamp>,
+}
+
+impl State for Count {
+    const FORMAT: u8 = 1;
+}
+
+fn status(key: &str, reason: String, at: Timestamp) -> DeviceStatus {
+    DeviceStatus { tenant: "default".into(), device_id: key.into(), state: DeviceState::Online, reason, changed_at: at }
+}
+
+impl Operator for EveryTenth {
+    type Event = Reading;
+    type State = Count;
+
+    const STAGE: &'static str = STAGE;
+
+    fn received_at(&self, reading: &Reading) -> Timestamp {
+        reading.received_at
+    }
+
+    fn on_event(&self, key: &str, reading: &Reading, state: &mut Count, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        state.readings += 1;
+        state.last = Some(reading.received_at);
+        if state.readings.is_multiple_of(10) {
+            outputs.emit(&status(key, format!("reading {}", state.readings), reading.received_at))?;
+        }
+        Ok(())
+    }
+
+    fn due(&self, state: &Count) -> Option<Timestamp> {
+        state.last.map(|last| last.saturating_add(Duration::from_mins(1)))
+    }
+
+    fn on_time(&self, key: &str, now: Timestamp, state: &mut Count, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        state.last = None;
+        outputs.emit(&status(key, format!("silent after {}", state.readings), now))
+    }
+}
+
+struct Running {
+    shutdown: Shutdown,
+    thread: std::thread::JoinHandle<()>,
+}
+
+/// One replica with two workers; snapshots every 50 records, so that restores replay.
+fn start(kit: &Kit) -> Running {
+    let (kafka, registry, shutdown) = (kit.kafka.clone(), kit.registry.clone(), Shutdown::new());
+    let stop = shutdown.clone();
+    let thread = std::thread::spawn(move || {
+        tokio::runtime::Runtime::new().unwrap().block_on(async {
+            let mut supervisor = Supervisor::new(stop);
+            let writer = EventWriter::new(STAGE, &kafka).with::<DeviceStatus>(&registry).await.unwrap();
+            let config = OperatorConfig {
+                workers: 2,
+                max_poll_records: 40,
+                snapshot_records: 50,
+                snapshot_interval: Duration::from_mins(1),
+                commit_interval: Duration::from_millis(50),
+            };
+            let context = OperatorContext { kafka, registry, writer, config };
+            stream::operator::start(&Arc::new(EveryTenth), &context, &Health::default(), &mut supervisor);
+            supervisor.run().await.unwrap();
+        });
+    });
+    Running { shutdown, thread }
+}
+
+impl Running {
+    fn stop(self) {
+        self.shutdown.cancel();
+        self.thread.join().unwrap();
+    }
+}
+
+async fn caught_up(kit: &Kit) {
+    eventually("the group is at the end of its input", || async {
+        let lag = stream::admin::Admin::connect(&kit.kafka).and_then(|admin| admin.lag(STAGE, topics::READINGS)).unwrap();
+        lag.values().all(|(committed, end)| committed == end).then_some(())
+    })
+    .await;
+}
+
+/// What an uninterrupted run says. Silence is judged by the time of a device's partition, which other devices move.
+fn expected(readings: &[Reading]) -> BTreeMap<String, Vec<String>> {
+    let mut counts = BTreeMap::<String, u64>::new();
+    let mut said = BTreeMap::<String, Vec<String>>::new();
+    for reading in readings {
+        let count = counts.entry(reading.device_id.clone()).or_default();
+        *count += 1;
+        if count.is_multiple_of(10) {
+            said.entry(reading.device_id.clone()).or_default().push(format!("reading {count}"));
+        }
+    }
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replicas_that_come_and_go_neither_lose_nor_repeat_an_output() {
+    for seed in testkit::seeds() {
+        replicas_come_and_go(StdRng::seed_from_u64(seed)).await;
+    }
+}
+
+async fn replicas_come_and_go(mut random: StdRng) {
+    let kit = Kit::with_topics(&TOPICS).await;
+    let readings: Vec<Reading> =
+        (0..4_000).map(|at| reading(&format!("sensor-{:02}", random.random_range(0..30)), at / 100, 1.0)).collect();
+    let mut replicas = vec![start(&kit)];
+    for part in readings.chunks(500) {
+        kit.publish(part).await;
+        match random.random_range(0..3) {
+            0 => replicas.push(start(&kit)),
+            1 if replicas.len() > 1 => replicas.remove(0).stop(),
+            _ => {}
+        }
+    }
+    caught_up(&kit).await;
+    replicas.into_iter().for_each(Running::stop);
+
+    let mut said = BTreeMap::<String, Vec<String>>::new();
+    let mut output = capture(&kit, topics::DEVICE_STATUS);
+    for record in output.rest().await {
+        let status: DeviceStatus = output.event(&record).await;
+        said.entry(status.device_id).or_default().push(status.reason);
+    }
+    assert_eq!(said, expected(&readings));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timer_runs_once_when_the_partitions_time_passes_it_also_across_a_restart() {
+    let kit = Kit::with_topics(&TOPICS).await;
+    let first = start(&kit);
+    kit.publish(&[reading("sensor-1", 0, 1.0)]).await;
+    caught_up(&kit).await;
+    first.stop();
+    let second = start(&kit);
+    // The same device again, later than its silence: the timer is due first, at its own time.
+    kit.publish(&[reading("sensor-1", 90, 1.0), reading("sensor-1", 100, 1.0)]).await;
+    caught_up(&kit).await;
+    second.stop();
+    let mut output = capture(&kit, topics::DEVICE_STATUS);
+    let records = output.rest().await;
+    assert_eq!(records.len(), 1);
+    let said: DeviceStatus = output.event(&records[0]).await;
+    assert_eq!((said.reason.as_str(), said.changed_at), ("silent after 1", reading("", 60, 0.0).measured_at));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redriven_record_comes_back_through_the_retry_topic_once() {
+    let kit = Kit::with_topics(&TOPICS).await;
+    let running = start(&kit);
+    kit.publish(&(0..9).map(|at| reading("sensor-1", at, 1.0)).collect::<Vec<_>>()).await;
+    caught_up(&kit).await;
+    let partition = {
+        let mut input = capture(&kit, topics::READINGS);
+        input.records(1).await[0].position.partition
+    };
+    let writer = EventWriter::new("fieldctl", &kit.kafka).with::<Reading>(&kit.registry).await.unwrap();
+    let mut redriven = writer.record(&reading("sensor-1", 5, 2.0), &stream::Cause::default(), None).unwrap();
+    redriven.topic = kit.kafka.prefixed("retry.temperature-alert.v1");
+    kit.publish_records(vec![redriven.partition(partition)]).await;
+    let said: Vec<DeviceStatus> = capture(&kit, topics::DEVICE_STATUS).events(1).await;
+    assert_eq!(said[0].reason, "reading 10");
+    running.stop();
+    let again = start(&kit);
+    kit.publish(&(10..20).map(|at| reading("sensor-1", at, 1.0)).collect::<Vec<_>>()).await;
+    caught_up(&kit).await;
+    again.stop();
+    let mut output = capture(&kit, topics::DEVICE_STATUS);
+    let mut reasons = Vec::new();
+    for record in output.rest().await {
+        reasons.push(output.event::<DeviceStatus>(&record).await.reason);
+    }
+    assert_eq!(reasons, ["reading 10", "reading 20"]);
+}
