@@ -86,6 +86,37 @@ impl Registry {
         }
     }
 
+    /// Sets what a subject's versions have to be to each other, e.g. `FULL_TRANSITIVE`; it may be new. A refusal is Fatal.
+    pub async fn set_compatibility(&self, subject: &str, level: &str) -> Result<(), Failure> {
+        let request = self.http.put(format!("{}/config/{subject}", self.url)).json(&serde_json::json!({ "compatibility": level }));
+        let answer: Answer<serde_json::Value> = self.ask(request).await?;
+        match answer {
+            Answer::Ok(_) => Ok(()),
+            Answer::Refused(status, message) => {
+                Err(Failure::fatal(format!("schema registry refuses {level} for {subject} ({status}): {message}")))
+            }
+        }
+    }
+
+    /// The schemas registered under a subject, oldest first; none when there is no such subject.
+    pub async fn versions(&self, subject: &str) -> Result<Vec<String>, Failure> {
+        let url = format!("{}/subjects/{subject}/versions", self.url);
+        let refused = |status, message| Failure::fatal(format!("schema registry refuses {subject} ({status}): {message}"));
+        let numbers = match self.ask::<Vec<u32>>(self.http.get(&url)).await? {
+            Answer::Ok(numbers) => numbers,
+            Answer::Refused(StatusCode::NOT_FOUND, _) => return Ok(Vec::new()),
+            Answer::Refused(status, message) => return Err(refused(status, message)),
+        };
+        let mut schemas = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            match self.ask::<Stored>(self.http.get(format!("{url}/{number}"))).await? {
+                Answer::Ok(stored) => schemas.push(stored.schema),
+                Answer::Refused(status, message) => return Err(refused(status, message)),
+            }
+        }
+        Ok(schemas)
+    }
+
     /// The schema of an id, from the cache where it is known.
     pub async fn schema(&self, id: SchemaId) -> Result<Arc<WriterSchema>, Failure> {
         if let Some(schema) = self.cached(id) {

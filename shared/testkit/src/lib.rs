@@ -29,7 +29,7 @@ pub use otlp::{OtlpReceiver, Span};
 pub use process::{Process, binary, free_port};
 pub use running::Running;
 pub use seed::seeds;
-pub use topics::{Kit, config};
+pub use topics::{Kit, config, kafka_config};
 
 /// A variable of `scripts/infra env`.
 pub fn environment(name: &str) -> String {

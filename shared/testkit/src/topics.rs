@@ -42,11 +42,20 @@ pub fn config<C: ServiceConfig>(service: &str, defaults: &str, overrides: &[(&st
     load(&Layers { service, defaults, file: None, environment }).unwrap_or_else(|mistakes| panic!("{mistakes:#?}"))
 }
 
+/// The cluster's address and nothing else, for what only needs the type.
+pub fn kafka_config() -> KafkaConfig {
+    addresses("").kafka
+}
+
+fn addresses(prefix: &str) -> Addresses {
+    config("test", "[admin]\nlisten = \"127.0.0.1:0\"\n", &[("FIELDWATCH__KAFKA__TOPIC_PREFIX", prefix)])
+}
+
 impl Kit {
     /// Creates the named topics of the catalogue (without prefix).
     pub async fn with_topics(names: &[&str]) -> Self {
         let prefix = format!("test-{}-", uuid::Uuid::new_v4().simple());
-        let addresses: Addresses = config("test", "[admin]\nlisten = \"127.0.0.1:0\"\n", &[("FIELDWATCH__KAFKA__TOPIC_PREFIX", &prefix)]);
+        let addresses = addresses(&prefix);
         let kafka = addresses.kafka;
         let mut wanted = Catalogue::parse(events::topics::CATALOGUE).expect("topics.yaml").topics(&kafka);
         wanted.retain(|topic| names.iter().any(|name| kafka.prefixed(name) == topic.name));

@@ -4,6 +4,7 @@
 //! and the state of its partitions. Outputs, offsets and snapshots commit in one transaction. Memory that caused no
 //! output is snapshotted now and then, and rebuilt by silent replay from the oldest offset it misses.
 
+pub mod driver;
 mod partition;
 mod restore;
 mod state;

@@ -125,6 +125,21 @@ impl<S: State> PartitionState<S> {
         }
     }
 
+    /// Goes back to where memory has to be rebuilt from; what is applied until [`end_replay`](Self::end_replay) was said
+    /// before.
+    pub(crate) fn begin_replay(&mut self, progress: Progress, from: i64) {
+        self.next_offset = from;
+        self.progress.time = progress.replay_time;
+    }
+
+    /// Replay has reached the committed offset `to`.
+    pub(crate) fn end_replay(&mut self, progress: Progress, from: i64, to: i64) {
+        self.progress = Progress { replay_from: from, ..progress };
+        self.next_offset = to;
+        // Counted from where replay began, so that restarts in a row do not let it grow.
+        self.snapshotted_offset = from;
+    }
+
     /// Applies one event: first the timers it makes due, in (due, key) order, then the event itself.
     pub(crate) fn apply<O: Operator<State = S>>(
         &mut self,

@@ -70,9 +70,9 @@ impl Restorer {
                         "the log no longer reaches back to the last snapshots"
                     );
                 }
-                state.progress.time = progress.replay_time;
+                state.begin_replay(progress, from);
                 let replayed = self.replay(operator, context, runtime, from, next_offset, &mut state)?;
-                state.progress = Progress { replay_from: from, ..progress };
+                state.end_replay(progress, from, next_offset);
                 replayed
             }
             None if committed.is_some() && snapshots > 0 => {
@@ -145,7 +145,6 @@ impl Restorer {
         to: i64,
         state: &mut PartitionState<O::State>,
     ) -> Result<u64, Failure> {
-        state.next_offset = from;
         let mut replayed = 0;
         if from < to {
             let mut effects = Effects::default();
@@ -169,7 +168,6 @@ impl Restorer {
                 Ok(message.offset() + 1 < to)
             })?;
         }
-        state.next_offset = to;
         Ok(replayed)
     }
 

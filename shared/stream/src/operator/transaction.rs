@@ -14,6 +14,7 @@ use crate::producer::producer_config;
 use crate::{Failure, KafkaConfig, OutRecord};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+const ABORT_TURN: Duration = Duration::from_millis(100);
 
 /// How an attempt to commit ended.
 #[derive(Debug)]
@@ -117,9 +118,14 @@ impl Transactions {
         }
     }
 
+    /// Aborting purges what is queued and waits for the reports of it, which only polling takes: so it is asked in short
+    /// turns, with a poll in between.
     fn abort(&self) -> Result<(), Failure> {
-        until_known(|| self.producer.abort_transaction(TIMEOUT))
-            .map_err(|error| Failure::fatal(format!("transaction cannot be aborted: {error}")))
+        let turn = || {
+            self.producer.poll(Duration::ZERO);
+            self.producer.abort_transaction(ABORT_TURN)
+        };
+        until_known(turn).map_err(|error| Failure::fatal(format!("transaction cannot be aborted: {error}")))
     }
 }
 
@@ -128,7 +134,7 @@ fn until_known(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), K
     loop {
         match call() {
             Err(KafkaError::Transaction(error)) if error.is_retriable() => {
-                tracing::warn!(%error, "transaction: asked again");
+                tracing::debug!(%error, "transaction: asked again");
                 std::thread::sleep(Duration::from_millis(20));
             }
             outcome => return outcome,

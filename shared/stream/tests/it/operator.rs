@@ -32,10 +32,10 @@ pub(crate) fn reading(device: &str, at: i64, value: f64) -> Reading {
 }
 
 /// Says every tenth reading of a device, and a silence of a minute.
-struct EveryTenth;
+pub(crate) struct EveryTenth;
 
 #[derive(Default, Serialize, Deserialize)]
-struct Count {
+pub(crate) struct Count {
     readings: u64,
     last: Option<Timestamp>,
 }

@@ -1,0 +1,84 @@
+//! A topic from somewhere to where it ends now: what comes meanwhile is not waited for.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use stream::tail::{From, Seen, Tail};
+use stream::{Failure, KafkaConfig, Record};
+
+const CLIENT: &str = "fieldctl";
+/// Nothing at all for so long, not even word of an end: Kafka is away.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct LogReader {
+    tail: Tail,
+    /// Partitions not yet seen to their end, each with that end.
+    open: BTreeMap<i32, i64>,
+}
+
+impl LogReader {
+    /// `topic` is the full name.
+    pub(crate) fn open(kafka: &KafkaConfig, topic: &str, from: &From) -> anyhow::Result<Self> {
+        let tail = open_tail(kafka, topic, from)?;
+        let next = tail.offsets().clone();
+        let open = tail.ends()?.into_iter().filter(|(partition, end)| next.get(partition).is_some_and(|next| next < end)).collect();
+        Ok(Self { tail, open })
+    }
+
+    /// One record; says what is there instead when it is not.
+    pub(crate) async fn one(kafka: &KafkaConfig, topic: &str, partition: i32, offset: i64) -> anyhow::Result<Record> {
+        let probe = open_tail(kafka, topic, &From::End)?;
+        let (begins, ends) = (probe.beginnings()?, probe.ends()?);
+        let Some((begin, end)) = begins.get(&partition).zip(ends.get(&partition)) else {
+            bail!("{topic} has no partition {partition}, its partitions are 0 to {}", ends.len().saturating_sub(1));
+        };
+        if !(*begin..*end).contains(&offset) {
+            bail!("{topic} has no offset {partition}:{offset}, partition {partition} holds {begin} up to {end} (without it)");
+        }
+        let mut only = ends.clone();
+        only.insert(partition, offset);
+        let mut reader = Self::open(kafka, topic, &From::Offsets(only))?;
+        match reader.next().await? {
+            Some(record) if record.position.offset == offset => Ok(record),
+            _ => bail!("{topic} has no record at {partition}:{offset}: it was compacted away, or is a transaction's marker"),
+        }
+    }
+
+    /// The next record; `None` at the end.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Record>> {
+        while !self.open.is_empty() {
+            match tokio::time::timeout(PATIENCE, self.tail.next()).await.context("Kafka does not answer")? {
+                Ok(Seen::Record(record)) => {
+                    let (partition, offset) = (record.position.partition, record.position.offset);
+                    let Some(end) = self.open.get(&partition) else { continue };
+                    let (is_within, is_last) = (offset < *end, offset + 1 >= *end);
+                    if is_last {
+                        self.open.remove(&partition);
+                    }
+                    if is_within {
+                        return Ok(Some(record));
+                    }
+                }
+                Ok(Seen::End(partition)) => {
+                    self.open.remove(&partition);
+                }
+                // The client goes on trying by itself; patience ends it.
+                Err(Failure::Transient(_)) => {}
+                Err(failure) => return Err(failure.into()),
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Opens a tail; a few blocking requests.
+pub(crate) fn open_tail(kafka: &KafkaConfig, topic: &str, from: &From) -> anyhow::Result<Tail> {
+    tokio::task::block_in_place(|| Tail::open(kafka, CLIENT, topic, from))
+        .with_context(|| format!("{topic} cannot be read at {}", kafka.brokers))
+}
+
+/// The full name of `topic`, which may have the prefix already.
+pub(crate) fn full_name(kafka: &KafkaConfig, topic: &str) -> String {
+    if topic.starts_with(&kafka.topic_prefix) { topic.to_owned() } else { kafka.prefixed(topic) }
+}
