@@ -10,7 +10,7 @@ use telemetry::{LogConfig, TelemetryConfig};
 
 use crate::domain::rules::Rules;
 
-pub const DEFAULTS: &str = include_str!("config.toml");
+pub const DEFAULTS: &str = include_str!("../config.toml");
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -119,6 +119,8 @@ where
     let shutdown = Shutdown::new();
     let mut supervisor = Supervisor::new(shutdown.clone());
     let health = Health::default();
+    // Until its parts have their own checks, a service that is still starting would look ready.
+    let starting = health.check("start");
 
     let listen = shared.admin.listen;
     let listener = TcpListener::bind(listen).await.map_err(|error| anyhow::anyhow!("admin.listen: cannot listen on {listen}: {error}"))?;
@@ -136,6 +138,7 @@ where
     });
 
     start(config, &health, &mut supervisor).await?;
+    starting.ready();
     tracing::info!(service = definition.name, version = env!("CARGO_PKG_VERSION"), admin = %listen, "started");
     supervisor.run().await?;
     Ok(ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ pub mod dlq;
 pub mod failure;
 pub mod operator;
 pub mod producer;
+mod reader;
 mod record;
 pub mod registry;
 pub mod sink;

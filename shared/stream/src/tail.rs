@@ -7,6 +7,7 @@ use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::reader::Reader;
 use crate::{Failure, KafkaConfig, Record};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -35,7 +36,7 @@ pub enum Seen {
 
 /// All partitions of one topic, read in parallel.
 pub struct Tail {
-    consumer: StreamConsumer,
+    consumer: StreamConsumer<Reader>,
     topic: String,
     partitions: usize,
     next: Offsets,
@@ -51,7 +52,7 @@ impl Tail {
             .set("enable.partition.eof", "true")
             .set("queued.max.messages.kbytes", "8192")
             .set("queued.min.messages", "1000");
-        let consumer: StreamConsumer = config.create()?;
+        let consumer: StreamConsumer<Reader> = config.create_with_context(Reader)?;
         let partitions = partition_count(&consumer, topic)?;
         let mut next = Offsets::new();
         for partition in 0..partitions as i32 {
@@ -136,7 +137,7 @@ impl Tail {
     }
 }
 
-fn partition_count(consumer: &StreamConsumer, topic: &str) -> Result<usize, Failure> {
+fn partition_count(consumer: &StreamConsumer<Reader>, topic: &str) -> Result<usize, Failure> {
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
     let partitions = found.map_or(0, |found| found.partitions().len());

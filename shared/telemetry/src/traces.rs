@@ -34,8 +34,8 @@ pub(crate) fn init(service: &'static str, config: &TelemetryConfig) -> Result<Op
 
 fn exporter(config: &TelemetryConfig) -> Result<Option<SpanExporter>, TracesUnavailable> {
     let configured = config.otlp_endpoint.trim_end_matches('/');
-    let from_env =
-        ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"].iter().any(|name| std::env::var_os(name).is_some());
+    let set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let from_env = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"].into_iter().any(set);
     let builder = SpanExporter::builder().with_http();
     let built = if !configured.is_empty() {
         builder.with_endpoint(format!("{configured}/v1/traces")).build()

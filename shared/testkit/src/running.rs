@@ -32,8 +32,15 @@ impl Running {
     }
 
     /// Waits until the service ends by itself: its failure.
-    pub async fn ended(self) -> Result<(), TaskFailed> {
-        let ended = tokio::time::timeout(Duration::from_mins(1), self.task).await;
+    pub async fn ended(mut self) -> Result<(), TaskFailed> {
+        let ended = tokio::time::timeout(Duration::from_mins(1), &mut self.task).await;
         ended.expect("the service ends").expect("the supervisor does not panic")
+    }
+}
+
+/// A test that panics must not leave the service's threads running.
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
     }
 }

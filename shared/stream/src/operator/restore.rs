@@ -15,6 +15,7 @@ use super::state::{RETRY_POSITION_KEY, decode_snapshot};
 use super::{Operator, OperatorContext};
 use crate::consumer::Member;
 use crate::decode::decode_blocking;
+use crate::reader::Reader;
 use crate::record::Cause;
 use crate::{Failure, Poison};
 
@@ -24,21 +25,21 @@ const STABLE_WITHIN: Duration = Duration::from_mins(1);
 
 /// Reads for restoring: never a member of the group, never commits.
 pub(crate) struct Restorer {
-    committed: BaseConsumer,
-    uncommitted: BaseConsumer,
+    committed: BaseConsumer<Reader>,
+    uncommitted: BaseConsumer<Reader>,
     input: String,
     snapshots: String,
 }
 
 impl Restorer {
     pub(crate) fn new(context: &OperatorContext, stage: &str, input: String, snapshots: String) -> Result<Self, Failure> {
-        let config = |isolation: &str| -> Result<BaseConsumer, Failure> {
+        let config = |isolation: &str| -> Result<BaseConsumer<Reader>, Failure> {
             let mut config = context.kafka.consumer(&format!("{stage}-restore"))?;
             config
                 .set("isolation.level", isolation)
                 .set("enable.partition.eof", "true")
                 .set("group.id", context.kafka.prefixed(&format!("{stage}-restore")));
-            Ok(config.create()?)
+            Ok(config.create_with_context(Reader)?)
         };
         Ok(Self { committed: config("read_committed")?, uncommitted: config("read_uncommitted")?, input, snapshots })
     }

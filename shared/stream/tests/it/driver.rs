@@ -43,7 +43,9 @@ fn driver(log: &[Reading]) -> Driver<EveryTenth> {
     let kafka = testkit::kafka_config();
     let writer = EventWriter::new("test", &kafka).with_id::<DeviceStatus>(SchemaId(1)).unwrap();
     let mut driver = Driver::new(EveryTenth, writer);
-    log.iter().for_each(|reading| driver.append(reading.clone()));
+    for reading in log {
+        driver.append(reading.clone());
+    }
     driver
 }
 

@@ -1,0 +1,96 @@
+//! The detector's own commands: features and scores of a CSV, by the same code that serves.
+
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use crate::Config;
+use crate::adapters::{Model, Runtime, Scorer};
+use crate::commands::{self, CommandError, OnBadLine, ScoreOptions};
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Write the features of each reading of a CSV (timestamp,value) as CSV.
+    Features {
+        #[command(flatten)]
+        input: Input,
+    },
+    /// Write a score, 0 to 1, for each reading of a CSV (timestamp,value) as CSV.
+    Score {
+        #[command(flatten)]
+        input: Input,
+        /// Folder with model.onnx and model.json instead of the configured model.
+        #[arg(long, value_name = "DIR")]
+        model: Option<PathBuf>,
+        /// The ONNX Runtime shared library instead of the configured one.
+        #[arg(long, value_name = "FILE")]
+        runtime_library: Option<PathBuf>,
+        /// Show a score only where none of the N readings before scored as high, else 0.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        dead_time: usize,
+        /// Add the expected value and the band it should have stayed in.
+        #[arg(long)]
+        band: bool,
+    },
+}
+
+#[derive(Args)]
+pub struct Input {
+    /// The CSV to read
+    file: PathBuf,
+    /// Leave out lines that are no readings, naming each on standard error, instead of stopping at the first
+    #[arg(long)]
+    skip_bad: bool,
+}
+
+/// Runs a command; the exit status says why it stopped.
+pub fn run(config: &Config, command: Command) -> ExitCode {
+    match execute(config, command) {
+        Err(error) if !error.is_broken_pipe() => {
+            // Nobody is left to tell when standard error is closed.
+            let _ = writeln!(io::stderr(), "anomaly-detector: {}", with_causes(&error));
+            ExitCode::from(error.exit_code())
+        }
+        _ => ExitCode::SUCCESS,
+    }
+}
+
+fn execute(config: &Config, command: Command) -> Result<(), CommandError> {
+    let mut output = BufWriter::new(io::stdout().lock());
+    let mut notes = io::stderr();
+    match command {
+        Command::Features { input } => {
+            let file = open(&input.file)?;
+            commands::features(file, &mut output, on_bad_line(input.skip_bad, &mut notes))
+        }
+        Command::Score { input, model, runtime_library, dead_time, band } => {
+            let file = open(&input.file)?;
+            let model = match model {
+                Some(folder) => Model::read(&folder)?,
+                None => config.model.open()?,
+            };
+            let runtime = Runtime::load(runtime_library.as_ref().unwrap_or(&config.model.runtime_library))?;
+            let mut scorer = Scorer::open(&runtime, &model)?;
+            let options = ScoreOptions { dead_time, band };
+            commands::score(file, &mut output, &mut scorer, options, on_bad_line(input.skip_bad, &mut notes))
+        }
+    }
+}
+
+fn open(path: &Path) -> Result<BufReader<File>, CommandError> {
+    let file = File::open(path).map_err(|source| CommandError::InputUnreadable { path: path.to_owned(), source })?;
+    Ok(BufReader::new(file))
+}
+
+fn on_bad_line(skip: bool, notes: &mut io::Stderr) -> OnBadLine<'_> {
+    if skip { OnBadLine::Skip(notes) } else { OnBadLine::Stop }
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| (*cause).source()).map(|e| format!(": {e}"));
+    error.to_string() + &causes.collect::<String>()
+}

@@ -1,0 +1,28 @@
+//! The detector as a whole, with the network and the real ONNX Runtime.
+//!
+//! `ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY` must name the runtime's library: these tests fail without it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops by panicking")]
+
+mod cli;
+mod detection;
+mod network;
+mod series;
+mod stream;
+
+use std::path::PathBuf;
+
+use anomaly_detector::adapters::{Model, Runtime, Scorer};
+
+pub(crate) const LIBRARY_VARIABLE: &str = "ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY";
+
+pub(crate) fn library() -> PathBuf {
+    match std::env::var_os(LIBRARY_VARIABLE) {
+        Some(path) => path.into(),
+        None => panic!("set {LIBRARY_VARIABLE} to the ONNX Runtime library (libonnxruntime.so, 1.29 or newer) to run this test"),
+    }
+}
+
+pub(crate) fn scorer() -> Scorer {
+    Scorer::open(&Runtime::load(&library()).unwrap(), &Model::embedded().unwrap()).unwrap()
+}

@@ -1,0 +1,46 @@
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{ConnectProperties, Filter, RetainForwardRule};
+use rumqttc::v5::{AsyncClient, EventLoop, MqttOptions};
+use stream::Failure;
+
+use crate::config::{Broker, MqttConfig};
+use crate::domain::{Route, Routes, Shape};
+
+/// Acknowledgements and subscriptions waiting to be written: one per packet id, and then some.
+const REQUESTS: usize = u16::MAX as usize + 1_024;
+
+/// A client for a session that outlives its connections: fixed id, no clean start, an expiry.
+pub(super) fn client(config: &MqttConfig) -> Result<(AsyncClient, EventLoop), Failure> {
+    let broker: Broker = config.url.parse().map_err(Failure::fatal)?;
+    let mut options = MqttOptions::new(&config.client_id, broker.host, broker.port);
+    options.set_clean_start(false).set_keep_alive(config.keep_alive).set_manual_acks(true);
+    let mut properties = ConnectProperties::new();
+    properties.session_expiry_interval = u32::try_from(config.session_expiry.as_secs()).ok();
+    properties.receive_maximum = Some(config.receive_maximum);
+    properties.max_packet_size = u32::try_from(config.max_packet_size.as_u64()).ok();
+    options.set_connect_properties(properties);
+    let mut network = options.network_options();
+    network.set_tcp_nodelay(true);
+    options.set_network_options(network);
+    if !config.username.is_empty() {
+        let password = config.password.or_file(&config.password_file)?;
+        options.set_credentials(&config.username, password.expose());
+    }
+    Ok(AsyncClient::new(options, REQUESTS))
+}
+
+/// One subscription a route, at whatever `QoS` the publisher chose.
+pub(super) fn subscriptions(routes: &Routes) -> Vec<Filter> {
+    routes.iter().map(subscription).collect()
+}
+
+fn subscription(route: &Route) -> Filter {
+    let mut filter = Filter::new(route.filter.as_str(), QoS::ExactlyOnce);
+    filter.retain_forward_rule = match route.shape {
+        // What every device's state is now, on each connection.
+        Shape::Status => RetainForwardRule::OnEverySubscribe,
+        // Old measurements once, not on each connection.
+        Shape::Value { .. } | Shape::Metrics => RetainForwardRule::OnNewSubscribe,
+    };
+    filter
+}

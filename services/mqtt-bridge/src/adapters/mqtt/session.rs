@@ -1,0 +1,221 @@
+//! The one task that reads from the broker and writes acknowledgements to it.
+//!
+//! An acknowledgement leaves only on the connection its message came on: packet ids begin anew with every connection, and
+//! a late one would acknowledge another message. What was not acknowledged comes again.
+
+use std::pin::pin;
+use std::time::{Duration, SystemTime};
+
+use rumqttc::Outgoing;
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{ConnAck, Filter, Packet, Publish};
+use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttState};
+use service::{HealthCheck, Shutdown};
+use stream::Failure;
+use stream::failure::backoff;
+use telemetry::metrics::{GaugeF64, gauge};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::time::Interval;
+
+use crate::adapters::Intake;
+use crate::adapters::message::MqttMessage;
+use crate::adapters::mqtt::release::{Epoch, Release};
+use crate::adapters::mqtt::{failure, options};
+use crate::config::MqttConfig;
+use crate::domain::Routes;
+
+const BEAT: Duration = Duration::from_secs(5);
+
+/// A session with the broker, over any number of connections.
+pub struct Session {
+    client: AsyncClient,
+    connection: EventLoop,
+    epoch: Epoch,
+    /// Whether the broker has ever known this session.
+    known: bool,
+    filters: Vec<Filter>,
+    releases: UnboundedReceiver<Release>,
+    check: HealthCheck,
+    beat: Interval,
+    connected: GaugeF64,
+}
+
+#[expect(clippy::large_enum_variant, reason = "lives for one turn of the loop; a box would cost an allocation a message")]
+enum Next {
+    Event(Event),
+    Lost(ConnectionError),
+    /// The service has to stop.
+    Stop,
+    /// Everything taken is acknowledged, and nothing is taken any more.
+    AllReleased,
+}
+
+/// How far a stop has come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Taking,
+    /// Takes nothing more; writes the acknowledgements that are still to come.
+    Releasing,
+    Leaving,
+}
+
+impl Session {
+    /// A session as configured; connects when it runs.
+    pub fn new(config: &MqttConfig, routes: &Routes, releases: UnboundedReceiver<Release>, check: HealthCheck) -> Result<Self, Failure> {
+        let (client, mut connection) = options::client(config)?;
+        expect_any_pubrel(&mut connection.state);
+        Ok(Self {
+            client,
+            connection,
+            epoch: Epoch::first(),
+            known: false,
+            filters: options::subscriptions(routes),
+            releases,
+            check,
+            beat: tokio::time::interval(BEAT),
+            connected: gauge("fieldwatch_mqtt_connected", &[]),
+        })
+    }
+
+    /// Hands every message to `intake` until the service stops and what was taken is acknowledged.
+    pub async fn run(mut self, intake: Intake, shutdown: Shutdown) -> Result<(), Failure> {
+        let mut intake = Some(intake);
+        let mut phase = Phase::Taking;
+        let mut attempt = 0;
+        loop {
+            match self.next(phase, &shutdown).await? {
+                Next::Event(Event::Incoming(Packet::Publish(publish))) => {
+                    if let Some(intake) = &mut intake {
+                        self.take(intake, publish, &shutdown).await?;
+                    }
+                }
+                Next::Event(Event::Incoming(Packet::ConnAck(connack))) => {
+                    attempt = 0;
+                    self.connected(&connack)?;
+                }
+                Next::Event(Event::Incoming(Packet::SubAck(suback))) => {
+                    failure::of_subscriptions(&suback, self.filters.iter().map(|filter| filter.path.as_str()))?;
+                    self.check.ready();
+                }
+                Next::Event(Event::Outgoing(Outgoing::Disconnect)) if phase == Phase::Leaving => return Ok(()),
+                Next::Event(_) => {}
+                // What is not acknowledged now comes again on the next start.
+                Next::Lost(_) if phase != Phase::Taking => return Ok(()),
+                Next::Lost(error) => {
+                    let unread = self.lost(&error)?;
+                    if let Some(intake) = &mut intake {
+                        for publish in unread {
+                            self.take(intake, publish, &shutdown).await?;
+                        }
+                    }
+                    tokio::select! {
+                        () = tokio::time::sleep(backoff(attempt, u64::from(std::process::id()))) => {}
+                        () = shutdown.cancelled() => return Ok(()),
+                    }
+                    attempt += 1;
+                }
+                Next::Stop => {
+                    // With the intake gone, the last acknowledgement closes the releases.
+                    intake = None;
+                    phase = Phase::Releasing;
+                }
+                Next::AllReleased => {
+                    phase = Phase::Leaving;
+                    self.client.try_disconnect().map_err(Failure::fatal)?;
+                }
+            }
+        }
+    }
+
+    /// Waits for what comes next, writing acknowledgements meanwhile. The client's poll is not cancelled by them: it could
+    /// lose what it was about to write.
+    async fn next(&mut self, phase: Phase, shutdown: &Shutdown) -> Result<Next, Failure> {
+        let mut poll = pin!(self.connection.poll());
+        loop {
+            tokio::select! {
+                biased;
+                () = shutdown.cancelled(), if phase == Phase::Taking => return Ok(Next::Stop),
+                release = self.releases.recv(), if phase != Phase::Leaving => match release {
+                    Some(release) if release.epoch == self.epoch => {
+                        // There is room for every packet id there is; a broker that uses one twice is not one.
+                        self.client.try_ack(&release.publish()).map_err(Failure::fatal)?;
+                    }
+                    Some(_) => {}
+                    None => return Ok(Next::AllReleased),
+                },
+                event = &mut poll => return Ok(event.map_or_else(Next::Lost, Next::Event)),
+                _ = self.beat.tick() => self.check.beat(),
+            }
+        }
+    }
+
+    async fn take(&mut self, intake: &mut Intake, publish: Publish, shutdown: &Shutdown) -> Result<(), Failure> {
+        let release = Release::of(&publish, self.epoch);
+        let mut taking = pin!(intake.take(received(publish), release));
+        loop {
+            tokio::select! {
+                biased;
+                taken = &mut taking => return taken,
+                // Not taken, so not acknowledged: it comes again.
+                () = shutdown.cancelled() => return Ok(()),
+                _ = self.beat.tick() => self.check.beat(),
+            }
+        }
+    }
+
+    /// Subscribes on every connection: whether the broker still knows the session or not.
+    fn connected(&mut self, connack: &ConnAck) -> Result<(), Failure> {
+        if self.known && !connack.session_present {
+            tracing::warn!("the broker has forgotten the session: what was published meanwhile is lost");
+        }
+        tracing::info!(session_present = connack.session_present, "connected to the MQTT broker");
+        self.known = true;
+        self.connected.set(1.0);
+        self.check.not_ready("subscribing");
+        self.client.try_subscribe_many(self.filters.clone()).map_err(Failure::fatal)
+    }
+
+    /// Forgets the connection. Returns what had been read from it and will not come again: messages at `QoS` 0.
+    fn lost(&mut self, error: &ConnectionError) -> Result<Vec<Publish>, Failure> {
+        self.connected.set(0.0);
+        let failure = failure::of_connection(error);
+        self.check.not_ready(failure.to_string());
+        if matches!(failure, Failure::Fatal(_)) {
+            return Err(failure);
+        }
+        failure.note("mqtt");
+        self.epoch = self.epoch.next();
+        self.connection.pending.clear();
+        let unread = std::mem::take(&mut self.connection.state.events);
+        expect_any_pubrel(&mut self.connection.state);
+        let lost_for_good = unread.into_iter().filter_map(|event| match event {
+            Event::Incoming(Packet::Publish(publish)) if publish.qos == QoS::AtMostOnce => Some(publish),
+            _ => None,
+        });
+        Ok(lost_for_good.collect())
+    }
+}
+
+fn received(publish: Publish) -> MqttMessage {
+    MqttMessage {
+        topic: String::from_utf8_lossy(&publish.topic).into_owned(),
+        payload: publish.payload,
+        qos: publish.qos as u8,
+        retained: publish.retain,
+        user_properties: publish.properties.map(|properties| properties.user_properties).unwrap_or_default(),
+        received_at: SystemTime::now().into(),
+    }
+}
+
+/// Makes the client answer any PUBREL with PUBCOMP. It forgets with each connection which messages it sent a PUBREC for,
+/// takes the broker's PUBREL for an error, closes the connection, and gets the same PUBREL again. A PUBREC is sent only
+/// for what is in Kafka, so a PUBREL of whatever message may be answered.
+fn expect_any_pubrel(state: &mut MqttState) {
+    let mut publish = Publish { qos: QoS::ExactlyOnce, topic: "-".into(), ..Publish::default() };
+    for packet_id in 1..=u16::MAX {
+        publish.pkid = packet_id;
+        // With acknowledgements by hand this only notes the packet id.
+        let _ = state.handle_incoming_packet(Packet::Publish(publish.clone()));
+        state.events.clear();
+    }
+}

@@ -1,0 +1,113 @@
+//! Kafka records of what messages say, and of messages that say nothing.
+
+use events::headers::{TRACEPARENT, TRACESTATE};
+use events::trace::TraceContext;
+use events::{DeviceKey, Timestamp, topics};
+use stream::{Cause, EventWriter, Failure, KafkaConfig, OutRecord, Poison, Record, dlq};
+
+use crate::NAME;
+use crate::adapters::message::MqttMessage;
+use crate::domain::Outcome;
+
+const TOPIC: &str = "mqtt-topic";
+const QOS: &str = "mqtt-qos";
+const RETAIN: &str = "mqtt-retain";
+const RECEIVED_AT: &str = "mqtt-received-at";
+const USER_PROPERTY: &str = "mqtt-user-";
+const USER_PROPERTIES_CUT: &str = "mqtt-user-cut";
+/// On a sample: how many of its device were not kept since the one before.
+const SUPPRESSED: &str = "mqtt-suppressed";
+
+// The headers of a dead letter stay below the 64 KiB its topic allows beyond the payload.
+const LONGEST_TOPIC: usize = 4_096;
+const MOST_PROPERTIES: usize = 32;
+const LONGEST_NAME: usize = 128;
+const LONGEST_VALUE: usize = 1_024;
+
+/// Makes records.
+#[derive(Clone)]
+pub struct Records {
+    writer: EventWriter,
+    dead_letters: String,
+}
+
+impl Records {
+    pub fn new(writer: EventWriter, kafka: &KafkaConfig) -> Self {
+        Self { writer, dead_letters: kafka.prefixed(&topics::dlq(NAME)) }
+    }
+
+    /// Full name of the dead-letter topic.
+    pub fn dead_letters(&self) -> &str {
+        &self.dead_letters
+    }
+
+    /// The records of an outcome, in its order.
+    pub fn events(&self, outcome: &Outcome, trace: Option<&TraceContext>) -> Result<Vec<OutRecord>, Failure> {
+        // Nothing of the suite caused what a device says: its event is the first of its chain.
+        let first = Cause::default();
+        match outcome {
+            Outcome::Readings(readings) => readings.iter().map(|reading| self.writer.record(reading, &first, trace.cloned())).collect(),
+            Outcome::Status(status) => Ok(vec![self.writer.record(status, &first, trace.cloned())?]),
+        }
+    }
+
+    /// The dead letter of a message: its payload untouched, with how it came and why it failed.
+    pub fn dead_letter(
+        &self,
+        received: &MqttMessage,
+        poison: &Poison,
+        device: Option<&DeviceKey>,
+        suppressed: u64,
+        trace: Option<&TraceContext>,
+    ) -> OutRecord {
+        let topic = cut(&received.topic, LONGEST_TOPIC);
+        let key = device.map_or_else(|| topic.to_owned(), DeviceKey::to_kafka_key);
+        let mut out = OutRecord::new(&self.dead_letters, Some(key.into_bytes()), None)
+            .header(TOPIC, Some(topic.as_bytes()))
+            .header(QOS, Some(received.qos.to_string().as_bytes()))
+            .header(RETAIN, Some(received.retained.to_string().as_bytes()))
+            .header(RECEIVED_AT, Some(received.received_at.to_string().as_bytes()))
+            .header(dlq::ATTEMPTS, Some(b"1"));
+        for (name, value) in received.user_properties.iter().take(MOST_PROPERTIES) {
+            let name = format!("{USER_PROPERTY}{}", cut(name, LONGEST_NAME));
+            out = out.header(&name, Some(cut(value, LONGEST_VALUE).as_bytes()));
+        }
+        let too_long = |(name, value): &(String, String)| name.len() > LONGEST_NAME || value.len() > LONGEST_VALUE;
+        if received.user_properties.len() > MOST_PROPERTIES || received.user_properties.iter().any(too_long) {
+            out = out.header(USER_PROPERTIES_CUT, Some(b"true"));
+        }
+        if suppressed > 0 {
+            out = out.header(SUPPRESSED, Some(suppressed.to_string().as_bytes()));
+        }
+        if let Some(trace) = trace {
+            out = out.header(TRACEPARENT, Some(trace.to_string().as_bytes()));
+            if let Some(state) = &trace.state {
+                out = out.header(TRACESTATE, Some(state.as_bytes()));
+            }
+        }
+        dlq::with_value(dlq::described(out, NAME, poison), Some(received.payload.to_vec()))
+    }
+}
+
+/// The message a dead letter was made of, as it came: the original time of receipt included.
+pub(super) fn message_of(record: &Record) -> Result<MqttMessage, Poison> {
+    if record.header(dlq::TRUNCATED).is_some() {
+        return Err(Poison::new("truncated", "the payload was cut when it was put into the dead-letter queue"));
+    }
+    let topic = record.header(TOPIC).ok_or_else(|| Poison::new("not_from_mqtt", format!("there is no header {TOPIC}")))?;
+    let received_at = record.header(RECEIVED_AT).and_then(Timestamp::from_rfc3339);
+    let received_at = received_at.ok_or_else(|| Poison::new("not_from_mqtt", format!("there is no time in header {RECEIVED_AT}")))?;
+    Ok(MqttMessage {
+        topic: topic.to_owned(),
+        payload: record.value.clone().unwrap_or_default().into(),
+        qos: record.header(QOS).and_then(|qos| qos.parse().ok()).unwrap_or_default(),
+        retained: record.header(RETAIN) == Some("true"),
+        user_properties: Vec::new(),
+        received_at,
+    })
+}
+
+/// The beginning of `text`, at most `longest` bytes.
+fn cut(text: &str, longest: usize) -> &str {
+    &text[..text.floor_char_boundary(longest)]
+}

@@ -1,0 +1,30 @@
+//! What a device's message means: pure, no clock, no I/O.
+//!
+//! [`Routes`] finds how a topic's payload is read; a [`Route`] makes readings or a status of it, or says by a
+//! [`Reject`] why it cannot. [`RejectLimiter`] decides which rejects are worth keeping.
+
+mod document;
+mod filter;
+mod limiter;
+mod message;
+mod metric;
+mod place;
+mod readings;
+mod reject;
+mod route;
+mod routes;
+mod status;
+mod time;
+
+pub use document::{Document, Field};
+pub use filter::TopicFilter;
+pub use limiter::{Decision, RejectLimiter};
+pub use message::{Limits, Message, Outcome};
+pub use metric::{Metric, Metrics};
+pub use place::Place;
+pub use reject::{Reason, Reject};
+pub use route::{Decode, Route, Shape};
+pub use routes::Routes;
+
+#[cfg(test)]
+mod examples;

@@ -1,0 +1,49 @@
+use events::topics;
+use mqtt_bridge::config::Config;
+use mqtt_bridge::{DEFINITION, NAME, app};
+use testkit::{Kit, Mosquitto, Running};
+
+use crate::wire::Wire;
+
+/// A broker, the suite's topics, and the wire between broker and bridge.
+pub(crate) struct Field {
+    pub(crate) kit: Kit,
+    pub(crate) broker: Mosquitto,
+    pub(crate) wire: Wire,
+}
+
+impl Field {
+    pub(crate) async fn new() -> Self {
+        let (dlq, retry) = (topics::dlq(NAME), topics::retry(NAME));
+        let kit = Kit::with_topics(&[topics::READINGS, topics::DEVICE_STATUS, &dlq, &retry]).await;
+        let broker = Mosquitto::start().await;
+        let wire = Wire::to(broker.port).await;
+        Self { kit, broker, wire }
+    }
+
+    pub(crate) fn config(&self, overrides: &[(&str, &str)]) -> Config {
+        let url = self.wire.url();
+        let mut all = vec![("MQTT_BRIDGE__MQTT__URL", url.as_str())];
+        all.extend_from_slice(overrides);
+        self.kit.config(DEFINITION.name, DEFINITION.defaults, &all)
+    }
+
+    /// A bridge that is ready.
+    pub(crate) async fn bridge(&self, overrides: &[(&str, &str)]) -> Running {
+        let bridge = Running::start(self.config(overrides), app::start).await;
+        bridge.ready().await;
+        bridge
+    }
+
+    /// The environment of a bridge in a process of its own.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        [
+            ("FIELDWATCH__KAFKA__BROKERS", self.kit.kafka.brokers.as_str()),
+            ("FIELDWATCH__KAFKA__TOPIC_PREFIX", self.kit.prefix()),
+            ("FIELDWATCH__REGISTRY__URL", self.kit.registry_config.url.as_str()),
+            ("MQTT_BRIDGE__MQTT__URL", self.wire.url().as_str()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec()
+    }
+}

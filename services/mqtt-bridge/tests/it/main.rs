@@ -1,0 +1,20 @@
+//! The bridge between a Mosquitto of its own and the real Kafka and registry.
+//!
+//! Needs what `scripts/infra env` prints.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a failing test panics, and runs its own tasks"
+)]
+
+mod bridge;
+mod device;
+mod readings;
+mod redrive;
+mod rejects;
+mod session;
+mod status;
+mod trace;
+mod wire;

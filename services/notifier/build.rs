@@ -1,0 +1,5 @@
+//! A new migration must rebuild the crate: the compiler sees only the files it already knows.
+
+fn main() {
+    println!("cargo:rerun-if-changed=migrations");
+}

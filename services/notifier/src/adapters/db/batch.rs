@@ -1,0 +1,101 @@
+//! A batch of arrivals and their positions, in one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use events::Notification;
+use events::trace::TraceContext;
+use sqlx::{Postgres, Transaction};
+use stream::{Cause as Origin, Failure};
+use uuid::Uuid;
+
+use super::positions::{self, Advance, Fenced};
+use super::{Store, audit, classify, subjects};
+use crate::adapters::outgoing::Outgoing;
+use crate::domain::lifecycle::{Cause, Subject};
+use crate::domain::signal::Signal;
+
+/// An event taken from a topic.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    pub signal: Signal,
+    pub cause: Cause,
+    pub origin: Origin,
+    /// Context of the span that works on it.
+    pub trace: Option<TraceContext>,
+}
+
+/// Why nothing of a batch took effect.
+#[derive(Debug, thiserror::Error)]
+pub enum NotApplied {
+    #[error(transparent)]
+    Fenced(#[from] Fenced),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<sqlx::Error> for NotApplied {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(classify(&error))
+    }
+}
+
+impl Store {
+    /// Moves the positions and applies the arrivals in their order; returns the versions they made. Arrivals that had
+    /// their effect before have none.
+    pub async fn apply(&self, advances: &[Advance], arrivals: &[&Arrival], outgoing: &Outgoing) -> Result<Vec<Notification>, NotApplied> {
+        let mut transaction = self.pool.begin().await?;
+        // First of all: the lock on a position's row makes a second owner wait here, and then find itself fenced.
+        positions::advance(&mut transaction, advances).await??;
+        let made = if arrivals.is_empty() { Vec::new() } else { fold_in(&mut transaction, arrivals, outgoing).await? };
+        transaction.commit().await?;
+        Ok(made)
+    }
+
+    /// What an arrival by itself would come to; nothing of it stays. Finds the one that spoils a batch.
+    pub async fn rehearse(&self, arrival: &Arrival, outgoing: &Outgoing) -> Result<(), NotApplied> {
+        let mut transaction = self.pool.begin().await?;
+        fold_in(&mut transaction, &[arrival], outgoing).await?;
+        transaction.rollback().await?;
+        Ok(())
+    }
+}
+
+async fn fold_in(
+    transaction: &mut Transaction<'_, Postgres>,
+    arrivals: &[&Arrival],
+    outgoing: &Outgoing,
+) -> Result<Vec<Notification>, NotApplied> {
+    let keys: BTreeSet<subjects::Key> = arrivals.iter().map(|arrival| key_of(&arrival.signal)).collect();
+    let mut subjects = subjects::lock(transaction, keys).await?;
+    let ids: Vec<Uuid> = arrivals.iter().map(|arrival| arrival.cause.event_id).collect();
+    let mut known = audit::known(transaction, &ids).await?;
+
+    let before = subjects.clone();
+    let (mut versions, mut events) = (Vec::new(), Vec::new());
+    for arrival in arrivals {
+        let Some(subject) = subjects.get_mut(&key_of(&arrival.signal)) else { continue };
+        if !known.insert(arrival.cause.event_id) {
+            continue;
+        }
+        if let Some(version) = subject.apply(&arrival.signal, &arrival.cause) {
+            events.push(outgoing.event(&version, &arrival.origin, arrival.trace.clone())?);
+            versions.push(version);
+        }
+    }
+
+    let changed: BTreeMap<&subjects::Key, &Subject> = subjects.iter().filter(|(key, subject)| before.get(*key) != Some(*subject)).collect();
+    if !changed.is_empty() {
+        subjects::save(transaction, changed.into_iter()).await?;
+    }
+    if !versions.is_empty() {
+        let latest: BTreeMap<&str, &Notification> = versions.iter().map(|version| (version.notification_id.as_str(), version)).collect();
+        subjects::save_notifications(transaction, latest.into_values()).await?;
+        audit::append(transaction, &versions).await?;
+        outbox::enqueue(transaction, &events).await?;
+    }
+    Ok(versions)
+}
+
+fn key_of(signal: &Signal) -> subjects::Key {
+    (signal.tenant.clone(), signal.dedup_key.clone())
+}

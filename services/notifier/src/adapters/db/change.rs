@@ -1,0 +1,81 @@
+//! A change someone asks for through the API, in one transaction with its audit and outbox rows.
+
+use std::collections::BTreeSet;
+
+use events::Notification;
+use events::trace::TraceContext;
+use sqlx::{Postgres, Transaction};
+use stream::{Cause as Origin, Failure};
+use uuid::Uuid;
+
+use super::rows::NotificationRow;
+use super::{Store, audit, classify, subjects};
+use crate::adapters::outgoing::Outgoing;
+use crate::domain::command::{Action, Command, Refused};
+use crate::domain::lifecycle::{Cause, Subject, is_unresolved};
+
+/// Why a notification was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum NotChanged {
+    #[error("no such notification")]
+    Missing,
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl From<sqlx::Error> for NotChanged {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Failed(classify(&error))
+    }
+}
+
+impl Store {
+    /// Carries out a command on a notification of a tenant; returns the new version.
+    pub async fn change(
+        &self,
+        tenant: &str,
+        id: Uuid,
+        command: &Command,
+        cause: &Cause,
+        trace: Option<TraceContext>,
+        outgoing: &Outgoing,
+    ) -> Result<Notification, NotChanged> {
+        let mut transaction = self.pool.begin().await?;
+        let found = read(&mut transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+        let key = (found.tenant, found.dedup_key);
+        let subject = subjects::lock(&mut transaction, BTreeSet::from([key.clone()])).await?.remove(&key).unwrap_or_default();
+        // Again, now that nobody else can change it.
+        let current = read(&mut transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+        let version = command.apply(&current, cause)?;
+        if command.action == Action::Reopen && has_successor(&subject, &current) {
+            return Err(Refused::Succeeded.into());
+        }
+        let origin = Origin { event_id: Some(version.source_event_id.clone()), correlation_id: None, trace: trace.clone() };
+        let event = outgoing.event(&version, &origin, trace)?;
+        subjects::save_notifications(&mut transaction, std::iter::once(&version)).await?;
+        // What was reopened is what the key's next signal speaks of.
+        let subject = Subject { current: Some(version.clone()), ..subject };
+        if is_unresolved(&version) {
+            subjects::save(&mut transaction, std::iter::once((&key, &subject))).await?;
+        }
+        audit::append(&mut transaction, std::slice::from_ref(&version)).await?;
+        outbox::enqueue(&mut transaction, &[event]).await?;
+        transaction.commit().await?;
+        Ok(version)
+    }
+}
+
+async fn read(transaction: &mut Transaction<'_, Postgres>, tenant: &str, id: Uuid) -> Result<Option<Notification>, sqlx::Error> {
+    let row: Option<NotificationRow> = sqlx::query_as("SELECT * FROM notification WHERE notification_id = $1 AND tenant = $2")
+        .bind(id)
+        .bind(tenant)
+        .fetch_optional(&mut **transaction)
+        .await?;
+    Ok(row.map(|row| row.0))
+}
+
+fn has_successor(subject: &Subject, resolved: &Notification) -> bool {
+    subject.current.as_ref().is_some_and(|current| is_unresolved(current) && current.notification_id != resolved.notification_id)
+}

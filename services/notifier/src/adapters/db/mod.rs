@@ -1,0 +1,77 @@
+//! Postgres: notifications, their audit log, positions of the inputs, keys and tickets.
+//!
+//! Guarantees: a batch and its positions, rows, audit and outbox entries commit together or not at all. Whoever
+//! changes a notification holds the lock on its key's row.
+
+mod audit;
+mod batch;
+mod change;
+mod failure;
+mod keys;
+mod list;
+mod positions;
+mod rows;
+mod secret;
+mod subjects;
+mod tickets;
+
+use sqlx::PgPool;
+use sqlx::migrate::MigrateError;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+pub use batch::{Arrival, NotApplied};
+pub use change::NotChanged;
+pub use failure::classify;
+pub use keys::{KeyRow, NewKey};
+pub use list::{After, Listed};
+pub use positions::Advance;
+pub use tickets::OpenedTicket;
+
+use crate::config::DatabaseConfig;
+
+/// Ours alone: the outbox keeps its own beside it.
+const MIGRATIONS: &str = "_notifier_migrations";
+
+/// The notifier's database; clones share the pool.
+#[derive(Clone)]
+pub struct Store {
+    pool: PgPool,
+}
+
+impl Store {
+    /// A pool that connects when it is used.
+    pub fn new(config: &DatabaseConfig) -> anyhow::Result<Self> {
+        let mut options: PgConnectOptions = config.url.expose().parse()?;
+        let password = config.password.or_file(&config.password_file)?;
+        if !password.is_empty() {
+            options = options.password(password.expose());
+        }
+        let options = options.application_name("notifier");
+        let pool =
+            PgPoolOptions::new().max_connections(config.max_connections).acquire_timeout(config.acquire_timeout).connect_lazy_with(options);
+        Ok(Self { pool })
+    }
+
+    /// Creates or upgrades the tables, the outbox's too. Safe from several replicas at the same time.
+    pub async fn migrate(&self) -> Result<(), MigrateError> {
+        outbox::migrate(&self.pool).await?;
+        let mut migrator = sqlx::migrate!();
+        migrator.dangerous_set_table_name(MIGRATIONS);
+        let mut connection = self.pool.acquire().await?;
+        let outcome = migrator.run_direct(None, &mut *connection, false).await;
+        if outcome.is_err() {
+            // A failed run keeps its session lock; only the end of the session frees it.
+            connection.close().await?;
+        }
+        outcome
+    }
+
+    /// Whether the database answers.
+    pub async fn reach(&self) -> Result<(), sqlx::Error> {
+        sqlx::query("SELECT 1").execute(&self.pool).await.map(drop)
+    }
+
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}

@@ -1,0 +1,94 @@
+//! Rows of the notification tables, and back.
+
+use events::{Change, Labels, Notification, NotificationState, Severity, Timestamp};
+use serde::Deserialize;
+use serde::de::IntoDeserializer as _;
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{FromRow, Row};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::adapters::document::{EventDocument, Rfc3339};
+
+/// A row of `notification`.
+pub(super) struct NotificationRow(pub(super) Notification);
+
+impl FromRow<'_, PgRow> for NotificationRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self(Notification {
+            tenant: row.try_get("tenant")?,
+            notification_id: row.try_get::<Uuid, _>("notification_id")?.to_string(),
+            version: row.try_get("version")?,
+            kind: row.try_get("kind")?,
+            state: state(row)?,
+            severity: severity(row)?,
+            device_id: row.try_get("device_id")?,
+            group_id: row.try_get("group_id")?,
+            title: row.try_get("title")?,
+            body: row.try_get("body")?,
+            dedup_key: row.try_get("dedup_key")?,
+            occurrences: row.try_get("occurrences")?,
+            opened_at: timestamp(row, "opened_at")?,
+            updated_at: timestamp(row, "updated_at")?,
+            resolved_at: optional_timestamp(row, "resolved_at")?,
+            snoozed_until: optional_timestamp(row, "snoozed_until")?,
+            acknowledged_by: row.try_get("acknowledged_by")?,
+            suppressed_by: row.try_get("suppressed_by")?,
+            labels: row.try_get::<Json<Labels>, _>("labels")?.0,
+            links: row.try_get::<Json<Labels>, _>("links")?.0,
+            change: row.try_get::<Json<Change>, _>("change")?.0,
+            source_event_id: row.try_get::<Uuid, _>("source_event_id")?.to_string(),
+        }))
+    }
+}
+
+/// A row of `notification_event`.
+pub(super) struct EventRow(pub(super) EventDocument);
+
+impl FromRow<'_, PgRow> for EventRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self(EventDocument {
+            version: row.try_get("version")?,
+            at: Rfc3339(timestamp(row, "at")?),
+            state: state(row)?,
+            severity: severity(row)?,
+            occurrences: row.try_get("occurrences")?,
+            change: Change {
+                action: row.try_get("action")?,
+                actor: row.try_get("actor")?,
+                reason: row.try_get("reason")?,
+                trace_id: row.try_get("trace_id")?,
+            },
+            source_event_id: row.try_get::<Uuid, _>("source_event_id")?.to_string(),
+        }))
+    }
+}
+
+pub(super) fn state(row: &PgRow) -> Result<NotificationState, sqlx::Error> {
+    symbol(row, "state")
+}
+
+pub(super) fn severity(row: &PgRow) -> Result<Severity, sqlx::Error> {
+    symbol(row, "severity")
+}
+
+pub(super) fn timestamp(row: &PgRow, column: &str) -> Result<Timestamp, sqlx::Error> {
+    row.try_get::<OffsetDateTime, _>(column).map(Timestamp::from)
+}
+
+pub(super) fn optional_timestamp(row: &PgRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
+    Ok(row.try_get::<Option<OffsetDateTime>, _>(column)?.map(Timestamp::from))
+}
+
+/// An enum from its Avro symbol; one of a later release is `Unknown`.
+fn symbol<'row, T: Deserialize<'row>>(row: &'row PgRow, column: &str) -> Result<T, sqlx::Error> {
+    let text: &str = row.try_get(column)?;
+    T::deserialize(text.into_deserializer())
+        .map_err(|error: serde::de::value::Error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) })
+}
+
+/// The Avro symbol of an enum.
+pub(super) fn text_of(symbol: &impl serde::Serialize) -> String {
+    serde_json::to_value(symbol).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

@@ -1,0 +1,67 @@
+//! One full example of each message, for the API's description.
+
+use events::{Change, Labels, NotificationState, Severity, Timestamp};
+
+use super::document::{CountsDocument, EventDocument, NotificationDocument, Rfc3339};
+
+/// A notification with every field filled in.
+pub fn notification() -> NotificationDocument {
+    let time = |seconds: i64| Timestamp::from_micros(1_769_847_330_000_250 + seconds * 1_000_000);
+    NotificationDocument {
+        notification_id: "7c9e6679-7425-50de-944b-e07fc1f90ae7".into(),
+        tenant: "default".into(),
+        version: 3,
+        kind: "alert".into(),
+        state: NotificationState::Resolved,
+        severity: Severity::Warning,
+        device_id: Some("sensor-01".into()),
+        group_id: Some("cold-room-2".into()),
+        title: "sensor-01: temperature 31.5 Cel is above 28 Cel".into(),
+        body: "Rule high-temperature (version 1) is RESOLVED since 2026-01-31T08:15:30.000250Z. temperature was 26.8 Cel at \
+               2026-01-31T08:25:30.000250Z."
+            .into(),
+        dedup_key: "alert/high-temperature/sensor-01/temperature".into(),
+        occurrences: 2,
+        opened_at: Rfc3339(time(0)),
+        updated_at: Rfc3339(time(600)),
+        resolved_at: Some(Rfc3339(time(600))),
+        snoozed_until: Some(Rfc3339(time(600))),
+        acknowledged_by: Some("on-call".into()),
+        suppressed_by: Some("silence-7".into()),
+        labels: Labels::from([("team".into(), "cold-chain".into())]),
+        links: Labels::from([("runbook".into(), "https://runbooks.example.com/high-temperature".into())]),
+        change: Change {
+            action: "resolved".into(),
+            actor: "temperature-alert".into(),
+            reason: Some("CLEARED".into()),
+            trace_id: Some("4bf92f3577b34da6a3ce929d0e0e4736".into()),
+        },
+        source_event_id: "3e4f0b6f-6a5b-5d0b-9a43-0d6b1f2c5f0e".into(),
+    }
+}
+
+/// The last version of [`notification`] in its audit log.
+pub fn event() -> EventDocument {
+    let n = notification();
+    EventDocument {
+        version: n.version,
+        at: n.updated_at,
+        state: n.state,
+        severity: n.severity,
+        occurrences: n.occurrences,
+        change: n.change,
+        source_event_id: n.source_event_id,
+    }
+}
+
+pub fn counts() -> CountsDocument {
+    let mut counts = CountsDocument::default();
+    counts.add(NotificationState::Open, Severity::Critical, 1);
+    counts.add(NotificationState::Open, Severity::Warning, 4);
+    counts.add(NotificationState::Acknowledged, Severity::Warning, 2);
+    counts.add(NotificationState::Resolved, Severity::Warning, 1_024);
+    counts
+}
+
+/// A `next_cursor`.
+pub const CURSOR: &str = "AAZJrR5Kx3p8nmZ5dCVQ3pROD-AfwZCuN8sTq1h5c2pWm0nFv4zYVg";

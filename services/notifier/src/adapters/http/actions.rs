@@ -1,0 +1,141 @@
+//! Changing notifications.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use axum::Extension;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use events::Timestamp;
+use serde::Deserialize;
+use telemetry::metrics;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Api;
+use super::auth::Caller;
+use super::body::OptionalJson;
+use super::notifications::{id_of, versioned};
+use super::observe::RequestTrace;
+use super::problem::{Mistake, Problem};
+use crate::adapters::document::NotificationDocument;
+use crate::domain::access::Scope;
+use crate::domain::command::{Action, Command};
+use crate::domain::lifecycle::Cause;
+
+/// Characters of a reason at most.
+const LONGEST_REASON: usize = 1_000;
+
+/// Why a notification is changed.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "reason": "door was open, closed now" }))]
+pub(super) struct ActionBody {
+    /// Stands in the audit log.
+    #[schema(max_length = 1000)]
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// What every action is asked with.
+type Asked = (State<Arc<Api>>, Caller, Extension<RequestTrace>, Path<String>, HeaderMap, OptionalJson<ActionBody>);
+
+macro_rules! action {
+    ($(#[doc = $summary:literal])* $name:ident, $path:literal, $operation:literal, $action:expr) => {
+        $(#[doc = $summary])*
+        #[utoipa::path(
+            post, path = $path, tag = "notifications", operation_id = $operation, request_body(content = Option<ActionBody>),
+            params(
+                ("id" = Uuid, Path, description = "`notification_id`"),
+                ("If-Match" = Option<String>, Header, description = "The version this is meant for, e.g. \"3\"; without it, any"),
+            ),
+            responses(
+                (status = 200, description = "The notification as it is now", body = NotificationDocument, headers(("ETag" = String, description = "The version"))),
+                (status = 404, description = "No such notification", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+                (status = 409, description = "The state does not allow it", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+                (status = 412, description = "`If-Match` names another version", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+            ),
+        )]
+        pub(super) async fn $name(
+            state: State<Arc<Api>>,
+            caller: Caller,
+            trace: Extension<RequestTrace>,
+            id: Path<String>,
+            headers: HeaderMap,
+            body: OptionalJson<ActionBody>,
+        ) -> Result<Response, Problem> {
+            carry_out($action, (state, caller, trace, id, headers, body)).await
+        }
+    };
+}
+
+action!(
+    /// Acknowledge: someone is on it.
+    acknowledge, "/v1/notifications/{id}/acknowledge", "acknowledgeNotification", Action::Acknowledge
+);
+action!(
+    /// Take an acknowledgement back.
+    unacknowledge, "/v1/notifications/{id}/unacknowledge", "unacknowledgeNotification", Action::Unacknowledge
+);
+action!(
+    /// Resolve by hand.
+    resolve, "/v1/notifications/{id}/resolve", "resolveNotification", Action::Resolve
+);
+action!(
+    /// Open again what was resolved.
+    reopen, "/v1/notifications/{id}/reopen", "reopenNotification", Action::Reopen
+);
+
+async fn carry_out(action: Action, asked: Asked) -> Result<Response, Problem> {
+    let (State(api), caller, Extension(RequestTrace(trace)), Path(id), headers, OptionalJson(body)) = asked;
+    let principal = caller.may(Scope::Write)?;
+    let expected_version = expected_version(&headers)?;
+    let command = Command { action, by: principal.name, reason: reason(body)?, expected_version };
+    let trace_id = trace.as_ref().map(events::trace::TraceContext::trace_id_hex);
+    let cause = Cause { event_id: Uuid::now_v7(), trace_id, at: Timestamp::from(SystemTime::now()) };
+    let version = api.store.change(&principal.tenant, id_of(&id)?, &command, &cause, trace, &api.outgoing).await?;
+    metrics::counter("fieldwatch_notifications", &[("action", action.past())]).inc();
+    Ok(versioned(&version))
+}
+
+fn reason(body: ActionBody) -> Result<Option<String>, Problem> {
+    let reason = body.reason.filter(|reason| !reason.is_empty());
+    let problem = match &reason {
+        Some(reason) if reason.chars().count() > LONGEST_REASON => format!("is longer than {LONGEST_REASON} characters"),
+        Some(reason) if reason.contains('\0') => "holds the character NUL".to_owned(),
+        _ => return Ok(reason),
+    };
+    Err(Problem::invalid(vec![Mistake::pointer("/reason", problem)]))
+}
+
+/// The version `If-Match` names, bare or as an entity tag; `*` is any.
+fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let bare = text.trim_start_matches("W/").trim_matches('"');
+    let version = bare.parse().ok().filter(|version: &i64| *version > 0);
+    version.map(Some).ok_or_else(|| Problem::invalid(vec![Mistake::header("If-Match", "is not a version like \"3\"")]))
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_version_is_read_bare_or_as_an_entity_tag() {
+        let read = |text: &'static str| expected_version(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_static(text))]));
+        for text in ["3", "\"3\"", "W/\"3\"", " 3 "] {
+            assert_eq!(read(text).unwrap(), Some(3), "{text}");
+        }
+        assert_eq!(read("*").unwrap(), None);
+        for text in ["", "three", "0", "-1", "\"3\", \"4\""] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The bytes of an event stream (WHATWG HTML, 9.2).
+
+use axum::body::Bytes;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::Serialize;
+use telemetry::metrics;
+use utoipa::ToSchema;
+
+use crate::adapters::document::{CountsDocument, NotificationDocument};
+use crate::adapters::examples;
+use crate::domain::position::{NotAPosition, Position};
+
+/// How long a browser waits before it comes back, in milliseconds.
+const RETRY: u32 = 2_000;
+
+/// `event: snapshot`: what is unresolved when a stream begins.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "notifications": [examples::notification()], "counts": examples::counts(), "truncated": false }))]
+pub(super) struct Snapshot {
+    /// The latest 200 at most.
+    pub notifications: Vec<NotificationDocument>,
+    pub counts: CountsDocument,
+    /// More are unresolved than shown here.
+    pub truncated: bool,
+}
+
+/// `event: gap`: changes between two positions were not sent. A snapshot follows, or the stream ends.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "from": "AQwAAAAAAAAAAAAAAAA", "to": "AQwBAAAAAAAAAAAAAAA", "reason": "slow_client" }))]
+pub(super) struct Gap {
+    pub from: String,
+    pub to: String,
+    /// `expired` and `unknown_position` are followed by a snapshot; after `slow_client` the stream ends: come back with `from`.
+    pub reason: String,
+}
+
+/// The text of a position in `id:` and `Last-Event-ID`.
+pub(super) fn event_id(position: &Position) -> String {
+    URL_SAFE_NO_PAD.encode(position.to_bytes())
+}
+
+pub(super) fn position(event_id: &str) -> Result<Position, NotAPosition> {
+    URL_SAFE_NO_PAD.decode(event_id).map_err(|_| NotAPosition).and_then(|bytes| Position::from_bytes(&bytes))
+}
+
+/// An event; `data` holds no line break.
+pub(super) fn event(name: &'static str, id: Option<&Position>, data: &[u8]) -> Bytes {
+    metrics::counter("fieldwatch_sse_frames", &[("event", name)]).inc();
+    let mut bytes = Vec::with_capacity(data.len() + 128);
+    if let Some(position) = id {
+        bytes.extend_from_slice(b"id: ");
+        bytes.extend_from_slice(event_id(position).as_bytes());
+        bytes.push(b'\n');
+    }
+    bytes.extend_from_slice(b"event: ");
+    bytes.extend_from_slice(name.as_bytes());
+    bytes.extend_from_slice(b"\ndata: ");
+    bytes.extend_from_slice(data);
+    bytes.extend_from_slice(b"\n\n");
+    bytes.into()
+}
+
+/// The first bytes of a stream.
+pub(super) fn opening() -> Bytes {
+    format!("retry: {RETRY}\n\n").into()
+}
+
+pub(super) fn keep_alive() -> Bytes {
+    Bytes::from_static(b": keep-alive\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_names_its_position() {
+        let at = Position::new(vec![1, 2]);
+        let bytes = event("notification", Some(&at), b"{}");
+        assert_eq!(bytes, format!("id: {}\nevent: notification\ndata: {{}}\n\n", event_id(&at)));
+        assert_eq!(position(&event_id(&at)), Ok(at));
+        assert_eq!(event("counts", None, b"{}"), "event: counts\ndata: {}\n\n");
+    }
+
+    #[test]
+    fn what_is_no_event_id_is_refused() {
+        assert_eq!(position("not base64!"), Err(NotAPosition));
+        assert_eq!(position("AAAA"), Err(NotAPosition));
+    }
+}

@@ -1,0 +1,78 @@
+//! The notification API (`/v1`), its description, and the page that shows it.
+
+mod actions;
+mod auth;
+mod body;
+mod cors;
+mod frames;
+mod notifications;
+mod observe;
+mod openapi;
+mod page;
+mod parameters;
+mod principal;
+mod problem;
+mod session;
+mod stream;
+mod tickets;
+
+use std::sync::Arc;
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use axum::{Router, middleware};
+use service::Shutdown;
+use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub use auth::KEY_PREFIX;
+pub use openapi::document;
+
+use super::db::Store;
+use super::hub::Hub;
+use super::outgoing::Outgoing;
+use super::signer::Signer;
+use crate::config::{ApiConfig, SseConfig};
+use problem::Problem;
+
+/// What the handlers need.
+pub struct Api {
+    pub store: Store,
+    pub outgoing: Outgoing,
+    pub hub: Hub,
+    pub signer: Signer,
+    pub sse: SseConfig,
+    pub shutdown: Shutdown,
+}
+
+/// Everything that is served.
+pub fn router(api: Api, config: &ApiConfig) -> Router {
+    let (router, description) = described().split_for_parts();
+    router
+        .merge(openapi::routes(description))
+        .merge(page::routes())
+        .fallback(async || Problem::not_found())
+        .with_state(Arc::new(api))
+        .layer(DefaultBodyLimit::max(config.max_body.as_u64() as usize))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.request_timeout))
+        .layer(middleware::from_fn(problem::write))
+        .layer(middleware::from_fn(observe::observe))
+        .layer(cors::layer(&config.allowed_origins))
+}
+
+/// The routes of the API, each with its description.
+fn described() -> OpenApiRouter<Arc<Api>> {
+    OpenApiRouter::with_openapi(openapi::outline())
+        .routes(routes!(notifications::list))
+        .routes(routes!(notifications::counts))
+        .routes(routes!(notifications::find))
+        .routes(routes!(notifications::events))
+        .routes(routes!(actions::acknowledge))
+        .routes(routes!(actions::unacknowledge))
+        .routes(routes!(actions::resolve))
+        .routes(routes!(actions::reopen))
+        .routes(routes!(stream::stream))
+        .routes(routes!(tickets::create))
+        .routes(routes!(principal::me))
+}

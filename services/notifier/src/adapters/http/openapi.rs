@@ -1,0 +1,80 @@
+//! The API's own description: `OpenAPI` 3.1 at `/openapi.json`.
+
+use axum::routing::get;
+use axum::{Json, Router};
+use utoipa::OpenApi as _;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
+
+use super::frames::{Gap, Snapshot};
+use super::problem::{Mistake, ProblemDocument};
+use crate::adapters::document::{
+    CountsBySeverity, CountsByState, CountsDocument, EventDocument, NotificationDocument, SeveritySymbol, StateSymbol,
+};
+
+const KEY: &str = "api_key";
+
+#[derive(utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Fieldwatch notifications",
+        description = "Alerts, anomalies and device states as notifications people can work with. Fields are named as in the Avro schemas, \
+                       times are RFC 3339 in UTC, unknown fields may appear. Errors are `application/problem+json`.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    tags(
+        (name = "notifications", description = "Reading and changing notifications"),
+        (name = "stream", description = "Notifications as they change, as server-sent events"),
+        (name = "access", description = "API keys"),
+    ),
+    components(schemas(
+        NotificationDocument, EventDocument, CountsDocument, CountsByState, CountsBySeverity, StateSymbol, SeveritySymbol, Snapshot, Gap,
+        ProblemDocument, Mistake
+    )),
+)]
+struct Outline;
+
+/// The description before any route adds itself.
+pub(super) fn outline() -> OpenApi {
+    Outline::openapi()
+}
+
+/// The whole description.
+pub fn document() -> OpenApi {
+    let (_, description) = super::described().split_for_parts();
+    complete(description)
+}
+
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(description: OpenApi) -> Router<S> {
+    let description = complete(description);
+    Router::new().route("/openapi.json", get(async move || Json(description.clone())))
+}
+
+/// What holds for every operation: the key, and that anything else is a problem.
+fn complete(mut description: OpenApi) -> OpenApi {
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("fw_…").build();
+    description.components.get_or_insert_default().add_security_scheme(KEY, SecurityScheme::Http(scheme));
+    let paths = description.paths.paths.values_mut();
+    for operation in paths.flat_map(|path| [path.get.as_mut(), path.post.as_mut()]).flatten() {
+        describe_refusals(operation);
+    }
+    description
+}
+
+fn describe_refusals(operation: &mut Operation) {
+    operation.security = Some(vec![SecurityRequirement::new(KEY, Vec::<String>::new())]);
+    let refusals = [
+        ("400", "The request is not valid"),
+        ("401", "No API key, or one that is not good"),
+        ("403", "The key lacks the scope"),
+        ("503", "A part this service depends on cannot be reached"),
+        ("default", "Any other problem"),
+    ];
+    for (status, description) in refusals {
+        let content = Content::new(Some(RefOr::Ref(Ref::from_schema_name("Problem"))));
+        let mut response = Response::new(description);
+        response.content.insert("application/problem+json".into(), RefOr::T(content));
+        operation.responses.responses.entry(status.into()).or_insert(RefOr::T(response));
+    }
+}

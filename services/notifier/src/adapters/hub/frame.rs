@@ -1,0 +1,42 @@
+//! One change as streams send it, written once for all of them.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use events::Notification;
+use events::trace::TraceContext;
+use stream::{Failure, Record, Registry, decode};
+
+use crate::adapters::document::NotificationDocument;
+use crate::domain::position::Position;
+
+/// A record of notifications.v1.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    pub partition: i32,
+    pub offset: i64,
+    pub notification: Arc<Notification>,
+    /// The notification as JSON.
+    pub data: Bytes,
+    /// Context of whoever published the record.
+    pub trace: Option<TraceContext>,
+    /// Where the hub stood after it.
+    pub position: Arc<Position>,
+}
+
+impl Frame {
+    /// Reads a record; the position is the hub's to set.
+    pub async fn read(registry: &Registry, record: &Record) -> Result<Self, Failure> {
+        let value = record.value.as_deref().unwrap_or_default();
+        let notification: Notification = decode::decode(registry, value).await?;
+        let data = serde_json::to_vec(&NotificationDocument::from(&notification)).map_err(Failure::fatal)?;
+        Ok(Self {
+            partition: record.position.partition,
+            offset: record.position.offset,
+            notification: Arc::new(notification),
+            data: data.into(),
+            trace: record.cause().trace,
+            position: Arc::default(),
+        })
+    }
+}

@@ -1,0 +1,10 @@
+//! What touches the world: Postgres, Kafka, HTTP.
+
+pub mod db;
+pub mod document;
+pub mod examples;
+pub mod http;
+pub mod hub;
+pub mod outgoing;
+pub mod signer;
+pub mod sink;

@@ -1,0 +1,157 @@
+//! Wires the notifier's parts; the door that `main` and tests come in by.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::Router;
+use events::DEFAULT_TENANT;
+use service::{Health, HealthCheck, Secret, Shutdown, StartResult, Supervisor};
+use sqlx::migrate::MigrateError;
+use stream::failure::backoff;
+use stream::{Failure, Registry};
+use tokio::net::TcpListener;
+
+use crate::adapters::db::{NewKey, Store, classify};
+use crate::adapters::http::{self, Api, KEY_PREFIX};
+use crate::adapters::hub::Hub;
+use crate::adapters::outgoing::Outgoing;
+use crate::adapters::signer::Signer;
+use crate::adapters::sink::{self, NotificationSink};
+use crate::config::Config;
+use crate::domain::access::Scope;
+
+/// How long requests may go on after the stop.
+const LAST_ANSWERS: Duration = Duration::from_secs(5);
+/// Characters a key has at least, so that it cannot be guessed.
+const SHORTEST_KEY: usize = 20;
+/// How long the database and the registry are waited for at start.
+const PATIENCE: u32 = 20;
+
+/// Builds and starts the notifier; a stop meanwhile ends the building.
+pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor) -> StartResult {
+    let starting = health.check("start");
+    let shutdown = supervisor.shutdown();
+    tokio::select! {
+        built = App::build(config) => built?.start(health, supervisor),
+        () = shutdown.cancelled() => {}
+    }
+    starting.ready();
+    Ok(())
+}
+
+/// The notifier, ready to start.
+pub struct App {
+    config: Config,
+    store: Store,
+    registry: Registry,
+    outgoing: Outgoing,
+    signer: Signer,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl App {
+    /// Prepares the database, registers the schema, adds the first key, and takes the API's port.
+    pub async fn build(config: Config) -> anyhow::Result<Self> {
+        let listen = config.api.listen;
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("api.listen: cannot listen on {listen}"))?;
+        let store = Store::new(&config.database).context("database")?;
+        patiently("preparing the database", async || match store.migrate().await {
+            Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(classify(&error)),
+            other => other.map_err(Failure::fatal),
+        })
+        .await?;
+        let registry = Registry::connect(&config.registry)?;
+        let outgoing = patiently("registering the schema", async || Outgoing::register(&config.kafka, &registry).await).await?;
+        add_first_key(&store, &config).await?;
+        let signer = signer(&store, &config).await?;
+        let address = listener.local_addr()?;
+        Ok(Self { config, store, registry, outgoing, signer, listener, address })
+    }
+
+    /// Where the API listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts every part: the inputs' sink, the hub of the streams, the API.
+    pub fn start(self, health: &Health, supervisor: &mut Supervisor) {
+        let Self { config, store, registry, outgoing, signer, listener, .. } = self;
+        let shutdown = supervisor.shutdown();
+
+        let inputs = NotificationSink::new(store.clone(), registry.clone(), outgoing.clone(), &config.kafka);
+        stream::sink::start(inputs, crate::NAME, &sink::TOPICS, &config.kafka, &config.sink, health, supervisor);
+
+        let hub = Hub::new(&config.kafka, registry, &config.sse);
+        supervisor.spawn("streams", hub.clone().run(health.check("streams"), shutdown.clone()));
+        supervisor.spawn("counts", hub.clone().run_counts(store.clone(), shutdown.clone()));
+        supervisor.spawn("database", watch(store.clone(), health.check("database"), shutdown.clone()));
+
+        let api = Api { store, outgoing, hub, signer, sse: config.sse, shutdown: shutdown.clone() };
+        let router = http::router(api, &config.api);
+        supervisor.spawn("api", serve(listener, router, shutdown));
+    }
+}
+
+/// Serves until shutdown, then finishes what was begun; a client that takes nothing any more is not waited for.
+async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> anyhow::Result<()> {
+    let stop = shutdown.clone();
+    let late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LAST_ANSWERS).await;
+    };
+    tokio::select! {
+        served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()) => Ok(served?),
+        () = late => Ok(()),
+    }
+}
+
+/// Tries again what a dependency is not ready for.
+async fn patiently<T>(what: &str, mut attempt: impl AsyncFnMut() -> Result<T, Failure>) -> anyhow::Result<T> {
+    for tries in 0.. {
+        match attempt().await {
+            Err(failure @ Failure::Transient(_)) if tries < PATIENCE => {
+                failure.note(what);
+                tokio::time::sleep(backoff(tries, u64::from(std::process::id()))).await;
+            }
+            outcome => return outcome.with_context(|| what.to_owned()),
+        }
+    }
+    anyhow::bail!("{what}: given up")
+}
+
+async fn add_first_key(store: &Store, config: &Config) -> anyhow::Result<()> {
+    let Some(file) = config.api.bootstrap_key_file() else { return Ok(()) };
+    let secret = Secret::default().or_file(&file.to_string_lossy()).context("api.bootstrap_key_file")?;
+    let good = secret.expose().starts_with(KEY_PREFIX) && secret.expose().len() >= SHORTEST_KEY;
+    anyhow::ensure!(good, "api.bootstrap_key_file: a key begins with {KEY_PREFIX} and has at least {SHORTEST_KEY} characters");
+    let scopes = vec![Scope::Read, Scope::Write, Scope::Admin];
+    let key = NewKey { tenant: DEFAULT_TENANT.to_owned(), name: "bootstrap".to_owned(), scopes, expires_at: None };
+    store.add_key(secret.expose(), &key).await?;
+    Ok(())
+}
+
+async fn signer(store: &Store, config: &Config) -> anyhow::Result<Signer> {
+    let file = &config.api.signing_secret_file;
+    if file.is_empty() {
+        return Ok(Signer::new(&store.signing_secret(rand::random()).await?));
+    }
+    let secret = Secret::default().or_file(file).context("api.signing_secret_file")?;
+    anyhow::ensure!(!secret.is_empty(), "api.signing_secret_file: {file} is empty");
+    Ok(Signer::new(secret.expose().as_bytes()))
+}
+
+/// Says whether the database answers.
+async fn watch(store: Store, check: HealthCheck, shutdown: Shutdown) -> anyhow::Result<()> {
+    loop {
+        match store.reach().await {
+            Ok(()) => check.ready(),
+            Err(error) => check.not_ready(error.to_string()),
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return Ok(()),
+            () = tokio::time::sleep(Duration::from_secs(2)) => {}
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! The notifier's configuration; `config.toml` documents every key.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use serde::Deserialize;
+use service::config::Layers;
+use service::{AdminConfig, Mistake, Secret, ServiceConfig, Shared};
+use stream::sink::SinkConfig;
+use stream::{KafkaConfig, RegistryConfig};
+use telemetry::{LogConfig, TelemetryConfig};
+
+/// Commented defaults of the notifier's own sections.
+pub const DEFAULTS: &str = include_str!("../config.toml");
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub kafka: KafkaConfig,
+    pub registry: RegistryConfig,
+    pub telemetry: TelemetryConfig,
+    pub log: LogConfig,
+    pub admin: AdminConfig,
+    pub api: ApiConfig,
+    pub sse: SseConfig,
+    pub database: DatabaseConfig,
+    pub sink: SinkConfig,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ApiConfig {
+    pub listen: SocketAddr,
+    pub bootstrap_key_file: String,
+    pub signing_secret_file: String,
+    #[serde(with = "humantime_serde")]
+    pub request_timeout: Duration,
+    pub max_body: ByteSize,
+    pub allowed_origins: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SseConfig {
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    pub recent: usize,
+    pub client_backlog: usize,
+    pub catch_ups: usize,
+    #[serde(with = "humantime_serde")]
+    pub ticket_life: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DatabaseConfig {
+    pub url: Secret,
+    pub password: Secret,
+    pub password_file: String,
+    pub max_connections: u32,
+    #[serde(with = "humantime_serde")]
+    pub acquire_timeout: Duration,
+}
+
+impl Config {
+    /// The defaults under the given environment variables, as `main` would read them.
+    pub fn from_environment(environment: Vec<(String, String)>) -> Result<Self, Vec<Mistake>> {
+        service::config::load(&Layers { service: crate::NAME, defaults: DEFAULTS, file: None, environment })
+    }
+}
+
+impl ApiConfig {
+    /// File with the first key, if one is named.
+    #[expect(clippy::disallowed_methods, reason = "one variable that the suite's tools share, with a name of its own")]
+    pub fn bootstrap_key_file(&self) -> Option<PathBuf> {
+        let named = |file: &String| !file.is_empty();
+        Some(self.bootstrap_key_file.clone())
+            .filter(named)
+            .or_else(|| std::env::var("BOOTSTRAP_KEY_FILE").ok().filter(named))
+            .map(PathBuf::from)
+    }
+}
+
+impl ServiceConfig for Config {
+    fn shared(&self) -> Shared<'_> {
+        Shared { telemetry: &self.telemetry, log: &self.log, admin: &self.admin }
+    }
+
+    fn check(&self) -> Vec<Mistake> {
+        let at_least_one = [
+            ("sse.client_backlog", self.sse.client_backlog),
+            ("sse.catch_ups", self.sse.catch_ups),
+            ("database.max_connections", self.database.max_connections as usize),
+            ("sink.max_batch", self.sink.max_batch),
+        ];
+        let mut mistakes: Vec<Mistake> =
+            at_least_one.into_iter().filter(|(_, value)| *value == 0).map(|(key, _)| Mistake::new(key, "must be at least 1")).collect();
+        if !self.database.url.expose().starts_with("postgres://") && !self.database.url.expose().starts_with("postgresql://") {
+            mistakes.push(Mistake::new("database.url", "is not postgres://USER@HOST:PORT/DATABASE"));
+        }
+        let is_origin = |origin: &String| origin == "*" || origin.starts_with("https://") || origin.starts_with("http://");
+        if let Some(wrong) = self.api.allowed_origins.iter().find(|origin| !is_origin(origin)) {
+            mistakes.push(Mistake::new("api.allowed_origins", format!("`{wrong}` is not like https://dashboard.example.com")));
+        }
+        if self.sse.keep_alive.is_zero() {
+            mistakes.push(Mistake::new("sse.keep_alive", "must be longer than zero"));
+        }
+        mistakes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Config, Vec<String>> {
+        let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Config::from_environment(environment).map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn the_defaults_are_a_configuration() {
+        let config = read(&[]).unwrap();
+        assert_eq!(config.api.listen.port(), 8080);
+        assert_eq!(config.api.max_body, ByteSize::kib(64));
+        assert_eq!(config.sse.ticket_life, Duration::from_mins(10));
+    }
+
+    #[test]
+    fn relations_are_checked_and_all_mistakes_named() {
+        let mistakes = read(&[("NOTIFIER__SINK__MAX_BATCH", "0"), ("NOTIFIER__DATABASE__URL", "mysql://x")]).unwrap_err();
+        assert_eq!(mistakes, ["sink.max_batch: must be at least 1", "database.url: is not postgres://USER@HOST:PORT/DATABASE"]);
+    }
+
+    #[test]
+    fn a_password_in_the_url_is_not_printed() {
+        let config = read(&[("NOTIFIER__DATABASE__URL", "postgres://user:geheim@db/x")]).unwrap();
+        assert!(!format!("{config:?}").contains("geheim"));
+    }
+}

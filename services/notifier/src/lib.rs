@@ -1,0 +1,12 @@
+//! The notifier: alerts, anomalies and device states become notifications people can work with.
+//!
+//! [`domain`] decides, [`adapters`] keep (Postgres), hear (Kafka) and tell (HTTP, event streams), [`app`] wires.
+
+pub mod adapters;
+pub mod app;
+pub mod config;
+pub mod domain;
+pub mod keys;
+
+/// Folder, binary, consumer group and OpenTelemetry service name.
+pub const NAME: &str = "notifier";

@@ -1,0 +1,19 @@
+//! What the relay decides: which slots are its share, what may be sent, what may be deleted, when to try again.
+
+mod backoff;
+mod batch;
+mod depth;
+mod holds;
+mod leases;
+mod pace;
+mod row;
+mod share;
+
+pub use backoff::Backoff;
+pub use batch::{Delivery, Doubts, Outcome, Plan, judge, plan};
+pub use depth::Depth;
+pub use holds::{Fault, Holds, NextStep};
+pub use leases::{Lease, Leases};
+pub use pace::Pace;
+pub use row::{Aggregate, Epoch, Row, RowId, Slot};
+pub use share::{Claims, SLOTS, fair_share};

@@ -1,0 +1,40 @@
+//! One pending row, and the names of its parts.
+
+use std::fmt;
+
+/// Position of a row in the outbox; within an aggregate, the order to publish in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowId(pub i64);
+
+/// A share of the aggregates, 0 to 63: what one relay leases.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Slot(pub i16);
+
+/// Grows with every change of a slot's owner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Epoch(pub i64);
+
+/// What an order is kept for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Aggregate {
+    pub kind: String,
+    /// The record's key.
+    pub id: String,
+}
+
+impl fmt::Display for Aggregate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.id)
+    }
+}
+
+/// A pending row: one record to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub id: RowId,
+    pub slot: Slot,
+    pub aggregate: Aggregate,
+    pub topic: String,
+    pub payload: Vec<u8>,
+    pub headers: Vec<(String, String)>,
+}

@@ -1,0 +1,109 @@
+//! Leases in the database: one owner at a time, and what a former owner can still do.
+
+use std::time::Duration;
+
+use outbox_relay::adapters::postgres::Extent;
+use outbox_relay::domain::{Lease, RowId, Slot};
+use testkit::eventually;
+
+use crate::fixture::Fixture;
+use crate::writers::{event, write};
+
+const LONG: Duration = Duration::from_mins(1);
+const EXTENT: Extent = Extent { depth: 10, rows: 10, bytes: 1_000 };
+
+fn all_slots() -> Vec<Slot> {
+    (0..64).map(Slot).collect()
+}
+
+#[tokio::test]
+async fn a_slot_has_one_owner_until_its_lease_ends() {
+    let fixture = Fixture::new().await;
+    let store = fixture.store();
+    let short = Duration::from_millis(300);
+    let first = store.claim("first", &all_slots(), short).await.unwrap();
+    assert_eq!(first.len(), 64);
+    let second = eventually("the leases run out", || async {
+        let claimed = store.claim("second", &all_slots(), LONG).await.unwrap();
+        (!claimed.is_empty()).then_some(claimed)
+    })
+    .await;
+    assert_eq!(second.len(), 64);
+    assert!(second.iter().all(|lease| lease.epoch > first[0].epoch));
+    assert_eq!(store.renew("first", LONG).await.unwrap(), []);
+    assert_eq!(store.renew("second", LONG).await.unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_lease_that_ran_out_unclaimed_can_be_renewed() {
+    let fixture = Fixture::new().await;
+    let store = fixture.store();
+    let claimed = store.claim("first", &[Slot(5)], Duration::ZERO).await.unwrap();
+    assert_eq!(store.membership().await.unwrap().taken, []);
+    assert_eq!(store.renew("first", LONG).await.unwrap(), claimed);
+    assert_eq!(store.membership().await.unwrap().taken, [(Slot(5), "first".to_owned())]);
+    assert_eq!(store.claim("second", &[Slot(5)], LONG).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_former_owner_deletes_and_buries_nothing() {
+    let fixture = Fixture::new().await;
+    let store = fixture.store();
+    write(&fixture.pool, &[event(&fixture.topic, "n-1", "x")]).await;
+    let former = store.claim("relay", &all_slots(), Duration::ZERO).await.unwrap();
+    let rows = store.pending(&former, &[], EXTENT).await.unwrap();
+    let row = &rows[0];
+    let of = |leases: &[Lease]| *leases.iter().find(|lease| lease.slot == row.slot).unwrap();
+    // The same owner once more: the epoch alone tells the two apart.
+    let now = store.claim("relay", &all_slots(), LONG).await.unwrap();
+    assert_eq!(store.delete("relay", &[(row.id, of(&former))]).await.unwrap(), 0);
+    assert!(!store.bury("relay", of(&former), row.id, "poison", 1).await.unwrap());
+    assert_eq!(store.delete("another", &[(row.id, of(&now))]).await.unwrap(), 0);
+    assert_eq!(fixture.pending().await, 1);
+    assert_eq!(store.delete("relay", &[(row.id, of(&now))]).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_batch_keeps_to_its_slots_and_its_extent() {
+    let fixture = Fixture::new().await;
+    let store = fixture.store();
+    let events: Vec<_> = (0..100).map(|n| event(&fixture.topic, &format!("n-{}", n % 40), vec![b'x'; 100])).collect();
+    write(&fixture.pool, &events).await;
+    let leases = store.claim("relay", &all_slots(), LONG).await.unwrap();
+    let wide = Extent { depth: 100, rows: 100, bytes: 1_000_000 };
+
+    let all = store.pending(&leases, &[], wide).await.unwrap();
+    assert_eq!(all.len(), 100);
+    assert!(all.is_sorted_by_key(|row| row.id));
+    assert_eq!(store.pending(&leases, &[], Extent { rows: 30, ..wide }).await.unwrap(), all[..30]);
+    assert_eq!(store.pending(&leases, &[], Extent { bytes: 950, ..wide }).await.unwrap(), all[..10]);
+    let one_slot = store.pending(&leases[7..8], &[], wide).await.unwrap();
+    assert!(one_slot.iter().all(|row| row.slot == leases[7].slot));
+    let waiting = &all[0].aggregate;
+    let others = store.pending(&leases, &[waiting], wide).await.unwrap();
+    assert_eq!(others, all.iter().filter(|row| row.aggregate != *waiting).cloned().collect::<Vec<_>>());
+}
+
+/// The statistics say that the outbox holds one row; a plan that trusts them would read all of it, for each slot.
+#[tokio::test]
+async fn reading_and_deleting_never_scan_the_whole_outbox() {
+    let fixture = Fixture::new().await;
+    let store = fixture.store();
+    write(&fixture.pool, &[event(&fixture.topic, "n-1", "x")]).await;
+    sqlx::raw_sql("ANALYZE outbox").execute(&fixture.pool).await.unwrap();
+    let leases = store.claim("relay", &all_slots(), LONG).await.unwrap();
+    for _ in 0..10 {
+        let rows = store.pending(&leases, &[], EXTENT).await.unwrap();
+        let unknown = RowId(rows[0].id.0 + 1);
+        store.delete("relay", &[(unknown, leases[0])]).await.unwrap();
+    }
+    // A session's counts are published when it ends.
+    store.close().await;
+    let scans = "SELECT seq_scan, idx_scan FROM pg_stat_user_tables WHERE relname = 'outbox'";
+    let sequential = eventually("the scans are counted", || async {
+        let (sequential, indexed): (i64, i64) = sqlx::query_as(scans).fetch_one(&fixture.pool).await.unwrap();
+        (indexed > 0).then_some(sequential)
+    })
+    .await;
+    assert_eq!(sequential, 0);
+}

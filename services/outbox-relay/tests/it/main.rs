@@ -1,0 +1,19 @@
+//! The relay against real Kafka and Postgres, each test with its own topic and database.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and runs its own tasks"
+)]
+
+mod away;
+mod commands;
+mod fixture;
+mod leases;
+mod log;
+mod order;
+mod poison;
+mod records;
+mod replicas;
+mod restart;
+mod writers;
