@@ -20,7 +20,8 @@ postgres_start() {
   render postgresql.conf "$FOLDER/postgresql.conf" POSTGRES_PORT="${PORT[postgres]}"
   chmod 644 "$FOLDER/postgresql.conf"
   wait_until_reaped "$cluster"
-  start_process postgres "${AS_USER[@]}" "$bin/postgres" -D "$cluster" -c config_file="$FOLDER/postgresql.conf"
+  start_process postgres "${AS_USER[@]}" "$bin/postgres" -D "$cluster" -c config_file="$FOLDER/postgresql.conf" \
+    -c fsync="${FIELDWATCH_POSTGRES_FSYNC:-on}"
   wait_until_ready postgres 60 postgres_answers
   PGPASSWORD=$(<"$DATA/postgres-admin-password") psql_as postgres postgres -q -v password="$(<"$password_file")" <<'SQL' || die "role and databases could not be made"
 SELECT 'CREATE ROLE fieldwatch' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'fieldwatch') \gexec

@@ -51,7 +51,12 @@ async fn acknowledge(releaser: Releaser<Receipt>, shutdown: Shutdown) -> anyhow:
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        outcome = releaser.run() => Ok(outcome?),
+        ended = releaser.run() => {
+            ended?;
+            // The session ended: it says why, unless the service was told to stop.
+            shutdown.cancelled().await;
+            Ok(())
+        }
         () = too_long => {
             tracing::warn!("stopped before Kafka had everything; the broker sends the rest again");
             Ok(())

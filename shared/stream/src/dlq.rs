@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::SystemTime;
 
 use events::{Timestamp, topics};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{Failure, KafkaConfig, OutRecord, Poison, Record};
@@ -82,9 +83,19 @@ pub fn with_value(mut out: OutRecord, value: Option<Vec<u8>>) -> OutRecord {
     }
 }
 
+/// Whether a service stops when it diverts too much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DlqLimit {
+    On,
+    /// Go on whatever fails: for a while, until a newer version is there.
+    Off,
+}
+
 /// Stops a service that would divert everything: 100 in a row, or half of the last 1,000, means that the service is
 /// wrong and not the records.
 pub(crate) struct Limit {
+    mode: DlqLimit,
     in_a_row: u32,
     recent: VecDeque<bool>,
     failed_recently: usize,
@@ -94,8 +105,8 @@ impl Limit {
     const IN_A_ROW: u32 = 100;
     const WINDOW: usize = 1_000;
 
-    pub(crate) fn new() -> Self {
-        Self { in_a_row: 0, recent: VecDeque::with_capacity(Self::WINDOW), failed_recently: 0 }
+    pub(crate) fn new(mode: DlqLimit) -> Self {
+        Self { mode, in_a_row: 0, recent: VecDeque::with_capacity(Self::WINDOW), failed_recently: 0 }
     }
 
     pub(crate) fn count(&mut self, failed: bool) -> Result<(), Failure> {
@@ -106,9 +117,9 @@ impl Limit {
         self.failed_recently += usize::from(failed);
         self.in_a_row = if failed { self.in_a_row + 1 } else { 0 };
         let half = self.recent.len() == Self::WINDOW && self.failed_recently * 2 >= Self::WINDOW;
-        if self.in_a_row >= Self::IN_A_ROW || half {
+        if self.mode == DlqLimit::On && (self.in_a_row >= Self::IN_A_ROW || half) {
             return Err(Failure::fatal(format!(
-                "dead-letter limit: {} in a row, {} of the last {} records failed; this service or its producer is wrong",
+                "dead-letter limit: {} in a row, {} of the last {} records failed; this service or its producer is wrong. To go on all the same: dlq_limit = \"off\"",
                 self.in_a_row,
                 self.failed_recently,
                 self.recent.len()
@@ -124,21 +135,27 @@ mod tests {
 
     #[test]
     fn a_hundred_in_a_row_stop_the_service() {
-        let mut limit = Limit::new();
+        let mut limit = Limit::new(DlqLimit::On);
         assert!((0..99).all(|_| limit.count(true).is_ok()));
         assert!(limit.count(true).is_err());
     }
 
     #[test]
     fn half_of_the_last_thousand_stop_the_service() {
-        let mut limit = Limit::new();
+        let mut limit = Limit::new(DlqLimit::On);
         let failed_at = (0..2_000).find(|n| limit.count(n % 2 == 0).is_err());
         assert_eq!(failed_at, Some(999));
     }
 
     #[test]
     fn a_few_bad_records_do_not() {
-        let mut limit = Limit::new();
+        let mut limit = Limit::new(DlqLimit::On);
         assert!((0..10_000).all(|n| limit.count(n % 3 == 0).is_ok()));
+    }
+
+    #[test]
+    fn switched_off_the_limit_stops_nobody() {
+        let mut limit = Limit::new(DlqLimit::Off);
+        assert!((0..10_000).all(|_| limit.count(true).is_ok()));
     }
 }

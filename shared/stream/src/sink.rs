@@ -16,6 +16,7 @@ use service::{Health, HealthCheck, Shutdown, Supervisor};
 use telemetry::metrics;
 
 use crate::consumer::{Change, Member, Partition};
+use crate::dlq::DlqLimit;
 use crate::failure::backoff;
 use crate::producer::GiveUp;
 use crate::{Failure, KafkaConfig, Poison, Publisher, Record, dlq};
@@ -65,6 +66,7 @@ pub struct SinkConfig {
     /// How long the first record of a batch is waited for.
     #[serde(with = "humantime_serde")]
     pub wait: Duration,
+    pub dlq_limit: DlqLimit,
 }
 
 /// Starts `sink` on `topics` (without prefix) and on the service's retry topic, as a member of group `service`.
@@ -82,8 +84,8 @@ pub fn start<S: Sink>(
     let topics = topics.iter().map(|topic| kafka.prefixed(topic)).chain([kafka.prefixed(&topics::retry(service))]).collect();
     supervisor.spawn_thread(format!("{service}-sink"), move || {
         let publisher = Publisher::connect(&kafka, &format!("{service}-dlq"), GiveUp::After(Duration::from_secs(30)))?;
-        let runner =
-            Runner { sink, service, topics, kafka, config, check, runtime, publisher, expected: HashMap::new(), limit: dlq::Limit::new() };
+        let limit = dlq::Limit::new(config.dlq_limit);
+        let runner = Runner { sink, service, topics, kafka, config, check, runtime, publisher, expected: HashMap::new(), limit };
         Ok(runner.run(&shutdown)?)
     });
 }

@@ -1,7 +1,7 @@
 //! Reading topics without a group: event streams, `tail`, dead letters. Commits nothing.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
@@ -56,7 +56,7 @@ impl Tail {
         let partitions = partition_count(&consumer, topic)?;
         let mut next = Offsets::new();
         for partition in 0..partitions as i32 {
-            let (start, end) = consumer.fetch_watermarks(topic, partition, TIMEOUT)?;
+            let (start, end) = watermarks(&consumer, topic, partition)?;
             let offset = match from {
                 From::Beginning | From::Time(_) => start,
                 From::End => end,
@@ -73,7 +73,7 @@ impl Tail {
                 let partition = element.partition();
                 let offset = match element.offset() {
                     Offset::Offset(offset) => offset,
-                    _ => consumer.fetch_watermarks(topic, partition, TIMEOUT)?.1,
+                    _ => watermarks(&consumer, topic, partition)?.1,
                 };
                 next.insert(partition, offset);
             }
@@ -130,10 +130,7 @@ impl Tail {
     }
 
     fn watermarks(&self, pick: impl Fn((i64, i64)) -> i64) -> Result<Offsets, Failure> {
-        self.next
-            .keys()
-            .map(|partition| Ok((*partition, pick(self.consumer.fetch_watermarks(&self.topic, *partition, TIMEOUT)?))))
-            .collect()
+        self.next.keys().map(|partition| Ok((*partition, pick(watermarks(&self.consumer, &self.topic, *partition)?)))).collect()
     }
 }
 
@@ -145,4 +142,15 @@ fn partition_count(consumer: &StreamConsumer<Reader>, topic: &str) -> Result<usi
         return Err(Failure::transient(format!("topic {topic} does not exist")));
     }
     Ok(partitions)
+}
+
+/// First offset and end of a partition. A topic that was just created has no leader for a moment.
+fn watermarks(consumer: &StreamConsumer<Reader>, topic: &str, partition: i32) -> Result<(i64, i64), Failure> {
+    let started = Instant::now();
+    loop {
+        match consumer.fetch_watermarks(topic, partition, TIMEOUT).map_err(Failure::from) {
+            Err(Failure::Transient(_)) if started.elapsed() < TIMEOUT => std::thread::sleep(Duration::from_millis(50)),
+            found => return found,
+        }
+    }
 }

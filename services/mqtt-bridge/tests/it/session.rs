@@ -108,26 +108,26 @@ async fn a_pubrel_of_an_earlier_connection_is_answered_and_the_connection_stays(
 #[tokio::test(flavor = "multi_thread")]
 async fn while_kafka_is_away_nothing_is_acknowledged_and_once_it_is_back_all_is() {
     let field = Field::new().await;
-    let away = field.config(&[("FIELDWATCH__KAFKA__BROKERS", "127.0.0.1:1")]);
+    let away = field.config(&[("FIELDWATCH__KAFKA__BROKERS", "127.0.0.1:1"), ("MQTT_BRIDGE__MQTT__RECEIVE_MAXIMUM", "8")]);
     let bridge = Running::start(away, app::start).await;
     let device = Device::connect(&field.broker, "gateway").await;
     eventually("the bridge is subscribed", || async { bridge.health.not_ready().iter().all(|(part, _)| part != "mqtt").then_some(()) })
         .await;
-    for sequence in 0..10 {
+    for sequence in 0..40 {
         device.publish("devices/d-1/telemetry", 1 + (sequence % 2) as u8, payload(sequence)).await;
     }
     eventually("the bridge says why it is not ready", || async {
         bridge.health.not_ready().iter().any(|(part, why)| part == "kafka" && why.contains("acknowledged nothing")).then_some(())
     })
     .await;
-    assert_eq!((field.wire.publishes(), field.wire.acks()), (10, 0));
+    assert_eq!((field.wire.publishes(), field.wire.acks()), (8, 0));
     // It must not wait for Kafka for ever when it has to stop.
     bridge.stop().await.unwrap();
     assert_eq!(field.wire.acks(), 0);
 
     let bridge = field.bridge(&[]).await;
-    assert_eq!(until_all_arrived(&field, 10).await.len(), 10);
-    eventually("all are acknowledged", || async { (field.wire.acks() == 10).then_some(()) }).await;
+    assert_eq!(until_all_arrived(&field, 40).await.len(), 40);
+    eventually("all are acknowledged", || async { (field.wire.acks() == 40).then_some(()) }).await;
     bridge.stop().await.unwrap();
     field.wire.assert_acknowledged_in_order();
 }

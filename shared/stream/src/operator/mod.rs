@@ -21,6 +21,7 @@ use telemetry::span::{MessageSpan, Operation};
 
 pub use state::{State, StateUnreadable, decode_snapshot};
 
+use crate::dlq::DlqLimit;
 use crate::record::Cause;
 use crate::{EventWriter, Failure, KafkaConfig, OutRecord, Registry};
 
@@ -65,6 +66,7 @@ pub struct OperatorConfig {
     /// Offsets of records without output are committed this often.
     #[serde(with = "humantime_serde")]
     pub commit_interval: Duration,
+    pub dlq_limit: DlqLimit,
 }
 
 /// What an operator says in answer to one event, in order.

@@ -68,6 +68,7 @@ impl<O: Operator> Worker<O> {
         runtime: tokio::runtime::Handle,
     ) -> Self {
         let input = context.kafka.prefixed(O::Event::SCHEMA.topic);
+        let limit = dlq::Limit::new(context.config.dlq_limit);
         let meters = Meters {
             taken: metrics::counter("fieldwatch_messages_in", &[("topic", &input)]),
             processing: metrics::histogram("fieldwatch_processing_seconds", &[("stage", O::STAGE)]),
@@ -86,7 +87,7 @@ impl<O: Operator> Worker<O> {
             health,
             runtime,
             partitions: HashMap::new(),
-            limit: dlq::Limit::new(),
+            limit,
             committed_at: Instant::now(),
             uncommitted: BTreeSet::new(),
             meters,

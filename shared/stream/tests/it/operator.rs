@@ -7,6 +7,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
 use service::{Health, Shutdown, Supervisor};
+use stream::dlq::DlqLimit;
 use stream::operator::{Operator, OperatorConfig, OperatorContext, Outputs, State};
 use stream::{EventWriter, Failure};
 use testkit::{Kit, capture, eventually};
@@ -96,6 +97,7 @@ fn start(kit: &Kit) -> Running {
                 snapshot_records: 50,
                 snapshot_interval: Duration::from_mins(1),
                 commit_interval: Duration::from_millis(50),
+                dlq_limit: DlqLimit::On,
             };
             let context = OperatorContext { kafka, registry, writer, config };
             stream::operator::start(&Arc::new(EveryTenth), &context, &Health::default(), &mut supervisor);

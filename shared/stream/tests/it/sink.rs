@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use events::{Reading, topics};
 use service::{Health, Shutdown, Supervisor};
+use stream::dlq::DlqLimit;
 use stream::sink::{Batch, Refused, Sink, SinkConfig};
 use stream::{Failure, Poison, Record, Registry, decode};
 use testkit::{Kit, capture, eventually};
@@ -70,7 +71,7 @@ fn start(kit: &Kit, store: &Arc<Mutex<Store>>) -> Running {
     let task = std::thread::spawn(move || {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let mut supervisor = Supervisor::new(stop);
-            let config = SinkConfig { max_batch: 100, wait: Duration::from_millis(20) };
+            let config = SinkConfig { max_batch: 100, wait: Duration::from_millis(20), dlq_limit: DlqLimit::On };
             let sink = StoreSink { store, registry };
             stream::sink::start(sink, "notifier", &[topics::READINGS], &kafka, &config, &Health::default(), &mut supervisor);
             supervisor.run().await.unwrap();

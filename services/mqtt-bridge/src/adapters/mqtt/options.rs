@@ -19,6 +19,8 @@ pub(super) fn client(config: &MqttConfig) -> Result<(AsyncClient, EventLoop), Fa
     properties.receive_maximum = Some(config.receive_maximum);
     properties.max_packet_size = u32::try_from(config.max_packet_size.as_u64()).ok();
     options.set_connect_properties(properties);
+    // The bridge publishes nothing; the client would keep room for 65,535 messages under way.
+    options.set_outgoing_inflight_upper_limit(16);
     let mut network = options.network_options();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);

@@ -35,6 +35,8 @@ pub struct Session {
     known: bool,
     filters: Vec<Filter>,
     releases: UnboundedReceiver<Release>,
+    /// A release for which the client has no room just now.
+    held: Option<Release>,
     check: HealthCheck,
     beat: Interval,
     connected: GaugeF64,
@@ -56,7 +58,10 @@ enum Phase {
     Taking,
     /// Takes nothing more; writes the acknowledgements that are still to come.
     Releasing,
+    /// Everything is acknowledged.
     Leaving,
+    /// The broker is told.
+    Left,
 }
 
 impl Session {
@@ -71,6 +76,7 @@ impl Session {
             known: false,
             filters: options::subscriptions(routes),
             releases,
+            held: None,
             check,
             beat: tokio::time::interval(BEAT),
             connected: gauge("fieldwatch_mqtt_connected", &[]),
@@ -83,7 +89,11 @@ impl Session {
         let mut phase = Phase::Taking;
         let mut attempt = 0;
         loop {
-            match self.next(phase, &shutdown).await? {
+            if phase == Phase::Leaving {
+                // Without room behind the acknowledgements it is asked again after the next event.
+                phase = self.client.try_disconnect().map_or(Phase::Leaving, |()| Phase::Left);
+            }
+            match self.next(phase, &shutdown).await {
                 Next::Event(Event::Incoming(Packet::Publish(publish))) => {
                     if let Some(intake) = &mut intake {
                         self.take(intake, publish, &shutdown).await?;
@@ -97,7 +107,7 @@ impl Session {
                     failure::of_subscriptions(&suback, self.filters.iter().map(|filter| filter.path.as_str()))?;
                     self.check.ready();
                 }
-                Next::Event(Event::Outgoing(Outgoing::Disconnect)) if phase == Phase::Leaving => return Ok(()),
+                Next::Event(Event::Outgoing(Outgoing::Disconnect)) => return Ok(()),
                 Next::Event(_) => {}
                 // What is not acknowledged now comes again on the next start.
                 Next::Lost(_) if phase != Phase::Taking => return Ok(()),
@@ -119,31 +129,32 @@ impl Session {
                     intake = None;
                     phase = Phase::Releasing;
                 }
-                Next::AllReleased => {
-                    phase = Phase::Leaving;
-                    self.client.try_disconnect().map_err(Failure::fatal)?;
-                }
+                Next::AllReleased => phase = Phase::Leaving,
             }
         }
     }
 
     /// Waits for what comes next, writing acknowledgements meanwhile. The client's poll is not cancelled by them: it could
     /// lose what it was about to write.
-    async fn next(&mut self, phase: Phase, shutdown: &Shutdown) -> Result<Next, Failure> {
-        let mut poll = pin!(self.connection.poll());
+    async fn next(&mut self, phase: Phase, shutdown: &Shutdown) -> Next {
+        let Self { connection, client, releases, held, epoch, .. } = self;
+        // The client reads ten messages for each acknowledgement it writes: after an outage they pile up, and wait here.
+        let mut acknowledge = |release: Release| {
+            let current = release.epoch == *epoch;
+            if current && client.try_ack(&release.publish()).is_err() { Some(release) } else { None }
+        };
+        *held = held.take().and_then(&mut acknowledge);
+        let open = matches!(phase, Phase::Taking | Phase::Releasing);
+        let mut poll = pin!(connection.poll());
         loop {
             tokio::select! {
                 biased;
-                () = shutdown.cancelled(), if phase == Phase::Taking => return Ok(Next::Stop),
-                release = self.releases.recv(), if phase != Phase::Leaving => match release {
-                    Some(release) if release.epoch == self.epoch => {
-                        // There is room for every packet id there is; a broker that uses one twice is not one.
-                        self.client.try_ack(&release.publish()).map_err(Failure::fatal)?;
-                    }
-                    Some(_) => {}
-                    None => return Ok(Next::AllReleased),
+                () = shutdown.cancelled(), if phase == Phase::Taking => return Next::Stop,
+                release = releases.recv(), if open && held.is_none() => match release {
+                    Some(release) => *held = acknowledge(release),
+                    None => return Next::AllReleased,
                 },
-                event = &mut poll => return Ok(event.map_or_else(Next::Lost, Next::Event)),
+                event = &mut poll => return event.map_or_else(Next::Lost, Next::Event),
                 _ = self.beat.tick() => self.check.beat(),
             }
         }
