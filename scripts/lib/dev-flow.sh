@@ -15,10 +15,23 @@ feed() {
   local burst=(--devices 20 --count 2000 --excursions)
   case $1 in
     mqtt-bridge) fieldctl simulate --mqtt "$(mqtt_url)" "${burst[@]}" >&2 ;;
-    temperature-alert | anomaly-detector) fieldctl simulate --into telemetry.readings.v1 "${burst[@]}" >&2 ;;
+    temperature-alert) fieldctl simulate --into telemetry.readings.v1 "${burst[@]}" >&2 ;;
+    anomaly-detector)
+      spiked_series >"$DATA/series.csv"
+      fieldctl replay "$DATA/series.csv" --device sensor-01 --into telemetry.readings.v1 >&2
+      ;;
     notifier) fieldctl simulate --into alerts.temperature.v1 "${burst[@]}" >&2 ;;
     outbox-relay) insert_outbox_rows 20 ;;
   esac
+}
+
+# A day and a half of a daily cycle, a reading every five minutes up to now, with a spike of a quarter of an hour.
+spiked_series() {
+  awk -v now="$(date +%s)" 'BEGIN {
+    print "timestamp,value"
+    for (i = 0; i < 432; i++)
+      print now - (432 - i) * 300 "," 21 + sin(i / 288 * 6.2832) + 0.05 * (i * 7919 % 13) + (i >= 400 && i < 403 ? 25 : 0)
+  }'
 }
 
 insert_outbox_rows() { python3 "$SCRIPTS/lib/outbox_rows.py" "$(registry_url)" "$1" | database -q -1; }

@@ -1,4 +1,4 @@
-//! The bridge's configuration; `config.toml` documents every key.
+//! The bridge's configuration; `config.toml` beside `src` documents every key.
 
 mod broker;
 mod routes;
@@ -18,7 +18,7 @@ pub use broker::Broker;
 pub use routes::{MetricConfig, RouteConfig};
 
 /// The defaults, which are the documentation.
-pub const DEFAULTS: &str = include_str!("config.toml");
+pub const DEFAULTS: &str = include_str!("../config.toml");
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Config {
