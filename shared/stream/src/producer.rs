@@ -208,6 +208,12 @@ impl Publisher {
         self.producer.client().fetch_metadata(None, timeout).map(drop).map_err(Failure::from)
     }
 
+    /// Whether the cluster has a topic (its full name). Blocks up to `timeout`.
+    pub fn has_topic(&self, topic: &str, timeout: Duration) -> Result<bool, Failure> {
+        let metadata = self.producer.client().fetch_metadata(Some(topic), timeout)?;
+        Ok(metadata.topics().iter().any(|found| found.name() == topic && found.error().is_none() && !found.partitions().is_empty()))
+    }
+
     fn counter(&self, topic: &str) -> Counter {
         let mut delivered = self.delivered.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(counter) = delivered.get(topic) {

@@ -3,12 +3,10 @@
 //! Guarantees: one answer for each row. Refuses: to queue anything behind a row of the same aggregate that could not be queued.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use events::headers::{TRACEPARENT, TRACESTATE};
 use events::trace::TraceContext;
-use stream::admin::{Admin, Difference, Topic};
 use stream::producer::GiveUp;
 use stream::{Failure, KafkaConfig, OutRecord, Publisher};
 use telemetry::span::{MessageSpan, Operation};
@@ -22,14 +20,12 @@ const METADATA_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Records {
     publisher: Publisher,
-    admin: Arc<Admin>,
 }
 
 impl Records {
     /// Every record is acknowledged or given up within `timeout`: nothing outlives a lease.
     pub fn connect(kafka: &KafkaConfig, timeout: Duration) -> Result<Self, Failure> {
-        let publisher = Publisher::connect(kafka, "outbox-relay", GiveUp::After(timeout))?;
-        Ok(Self { publisher, admin: Arc::new(Admin::connect(kafka)?) })
+        Ok(Self { publisher: Publisher::connect(kafka, "outbox-relay", GiveUp::After(timeout))? })
     }
 
     /// Whether the cluster answers.
@@ -42,18 +38,17 @@ impl Records {
 
     /// Those of `topics` that the cluster does not have. A producer would wait for such a topic, and everyone with it.
     pub async fn missing(&self, topics: HashSet<String>) -> Result<HashSet<String>, Failure> {
-        self.reach().await?;
-        let (admin, runtime) = (self.admin.clone(), tokio::runtime::Handle::current());
+        let publisher = self.publisher.clone();
         let asked = tokio::task::spawn_blocking(move || {
-            let wanted: Vec<Topic> = topics.into_iter().map(|name| Topic { name, partitions: 0, config: [].into() }).collect();
-            runtime.block_on(admin.diff(&wanted))
+            let mut missing = HashSet::new();
+            for topic in topics {
+                if !publisher.has_topic(&topic, METADATA_TIMEOUT)? {
+                    missing.insert(topic);
+                }
+            }
+            Ok(missing)
         });
-        let differences = asked.await.map_err(Failure::transient)??;
-        let missing = differences.into_iter().filter_map(|difference| match difference {
-            Difference::Missing { topic } => Some(topic),
-            Difference::Partitions { .. } | Difference::Config { .. } => None,
-        });
-        Ok(missing.collect())
+        asked.await.map_err(Failure::transient)?
     }
 
     /// How sending each of `rows` ended. Fatal when no row can be sent any more.
