@@ -1,8 +1,8 @@
 //! The service on the stream: readings in, anomalies out.
 
 use ::stream::OutRecord;
-use events::{Anomaly, AnomalyState, Labels, Reading, Timestamp, topics};
-use testkit::{Kit, Running, capture};
+use events::{Anomaly, AnomalyState, Reading, Timestamp, topics};
+use testkit::{Kit, Running, capture, temperature};
 
 use anomaly_detector::{Config, DEFINITION, app};
 
@@ -11,18 +11,7 @@ const TOPICS: [&str; 5] =
 
 fn reading(device: &str, minute: i64, value: f64) -> Reading {
     let at = Timestamp::from_millis(1_770_000_000_000 + minute * 300_000);
-    Reading {
-        tenant: "default".into(),
-        device_id: device.into(),
-        group_id: None,
-        metric: "temperature".into(),
-        value,
-        unit: "Cel".into(),
-        measured_at: at,
-        received_at: at,
-        sequence: None,
-        attributes: Labels::new(),
-    }
+    temperature(device, at, value)
 }
 
 /// A day and more of a gentle cycle, then a spike, then calm again.

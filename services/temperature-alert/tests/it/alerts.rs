@@ -1,27 +1,16 @@
-use events::{AlertState, Labels, Reading, TemperatureAlert, Timestamp, topics};
+use events::{AlertState, Reading, TemperatureAlert, Timestamp, topics};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use stream::OutRecord;
 use temperature_alert::{Config, DEFINITION, app};
-use testkit::{Kit, Running, capture, eventually};
+use testkit::{Kit, Running, capture, eventually, temperature};
 
 const TOPICS: [&str; 5] =
     [topics::READINGS, topics::TEMPERATURE_ALERTS, "dlq.temperature-alert.v1", "retry.temperature-alert.v1", "state.temperature-alert.v1"];
 
 fn reading(device: &str, at: i64, value: f64) -> Reading {
     let at = Timestamp::from_millis(1_770_000_000_000 + at);
-    Reading {
-        tenant: "default".into(),
-        device_id: device.into(),
-        group_id: None,
-        metric: "temperature".into(),
-        value,
-        unit: "Cel".into(),
-        measured_at: at,
-        received_at: at,
-        sequence: None,
-        attributes: Labels::new(),
-    }
+    temperature(device, at, value)
 }
 
 async fn start(kit: &Kit) -> Running {

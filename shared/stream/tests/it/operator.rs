@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::{DeviceState, DeviceStatus, Labels, Reading, Timestamp, topics};
+use events::{DeviceState, DeviceStatus, Reading, Timestamp, topics};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use service::{Health, Shutdown, Supervisor};
 use stream::dlq::DlqLimit;
 use stream::operator::{Operator, OperatorConfig, OperatorContext, Outputs, State};
 use stream::{EventWriter, Failure};
-use testkit::{Kit, capture, eventually};
+use testkit::{Kit, capture, eventually, temperature};
 
 const STAGE: &str = "temperature-alert";
 const TOPICS: [&str; 5] =
@@ -18,18 +18,7 @@ const TOPICS: [&str; 5] =
 
 pub(crate) fn reading(device: &str, at: i64, value: f64) -> Reading {
     let at = Timestamp::from_millis(1_770_000_000_000 + at * 1_000);
-    Reading {
-        tenant: "default".into(),
-        device_id: device.into(),
-        group_id: None,
-        metric: "temperature".into(),
-        value,
-        unit: "Cel".into(),
-        measured_at: at,
-        received_at: at,
-        sequence: None,
-        attributes: Labels::new(),
-    }
+    temperature(device, at, value)
 }
 
 /// Says every tenth reading of a device, and a silence of a minute.
