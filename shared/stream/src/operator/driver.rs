@@ -2,7 +2,7 @@
 //!
 //! For tests (any cut gives the outputs of no cut) and for asking what an operator would have said.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use events::Event;
 
@@ -34,7 +34,7 @@ pub struct Driver<O: Operator> {
 #[derive(Default)]
 struct Pending {
     said: Vec<Said>,
-    snapshots: VecDeque<(String, Option<Vec<u8>>)>,
+    snapshots: Vec<(String, Option<Vec<u8>>)>,
 }
 
 /// What survives a crash.
@@ -73,7 +73,7 @@ impl<O: Operator> Driver<O> {
             }
             for key in effects.announced {
                 let snapshot = self.partition.snapshot(&key)?;
-                self.pending.snapshots.push_back((key, snapshot));
+                self.pending.snapshots.push((key, snapshot));
             }
         }
         Ok(())
