@@ -75,6 +75,15 @@ impl<O: Operator> Driver<O> {
         Ok(())
     }
 
+    /// An event comes back through the retry topic.
+    pub fn redrive(&mut self, event: &O::Event) -> Result<(), Failure> {
+        let mut records = Vec::new();
+        let step = step(&self.operator, &self.writer);
+        self.partition.apply(&step, (&event.key(), event), Origin::Retry, &mut Cause::default, &mut records)?;
+        self.say(records);
+        Ok(())
+    }
+
     /// Another operator takes over, as on a reload.
     pub fn replace(&mut self, operator: O) -> Result<(), Failure> {
         self.operator = operator;

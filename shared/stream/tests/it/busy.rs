@@ -9,7 +9,7 @@ use stream::operator::{Operator, Outputs, SourceChange, State};
 
 use crate::operator::{STAGE, status};
 
-/// A device is busy with its tenth reading, and quiet after a silence of a minute. No more than two of a partition are
+/// A device is busy with its fourth reading, and quiet after a silence of a minute. No more than two of a partition are
 /// said to be busy at a time.
 pub(crate) struct Busy {
     /// Devices of other names are not watched.
@@ -58,7 +58,7 @@ impl Operator for Busy {
         }
         state.readings += 1;
         state.last = Some(reading.received_at);
-        if state.readings == 10 {
+        if state.readings == 4 {
             let room = outputs.tally("busy") < 2;
             state.busy = Some(room);
             if room {
