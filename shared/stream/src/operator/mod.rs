@@ -117,7 +117,7 @@ pub fn start<O: Operator>(operators: &watch::Receiver<Arc<O>>, context: &Operato
         let name = format!("{}-worker-{number}", O::STAGE);
         let check = health.check(&name);
         let (operators, context, shutdown, runtime) = (operators.clone(), context.clone(), supervisor.shutdown(), runtime.clone());
-        supervisor.spawn_thread(name, move || Ok(worker::run(operators, &context, number, &check, &runtime, &shutdown)?));
+        supervisor.spawn_thread(name, move || Ok(worker::run(&operators, &context, number, &check, &runtime, &shutdown)?));
     }
 }
 

@@ -30,38 +30,52 @@ use crate::{Failure, OutRecord, Record, dlq};
 
 const POLL: Duration = Duration::from_millis(50);
 
-/// Works until the shutdown; what was taken is committed then.
+/// How a session in the group ended.
+enum Ended {
+    Shutdown,
+    /// Fenced: everything this worker held is another's by now, or will be restored from what was committed.
+    Fenced,
+}
+
+/// Works until the shutdown; what was taken is committed then. A worker that was fenced begins anew, as another member
+/// under another transactional id.
 pub(crate) fn run<O: Operator>(
-    operators: watch::Receiver<Arc<O>>,
+    operators: &watch::Receiver<Arc<O>>,
     context: &OperatorContext,
     number: usize,
     health: &HealthCheck,
     runtime: &tokio::runtime::Handle,
     shutdown: &Shutdown,
 ) -> Result<(), Failure> {
-    let Some(transactions) = reach_kafka::<O>(context, number, health, shutdown)? else { return Ok(()) };
-    let restorer = Restorer::<O>::new(context, runtime, shutdown)?;
-    let (requests, asked) = mpsc::channel();
-    let (answers, answered) = mpsc::channel();
-    std::thread::scope(|scope| {
-        scope.spawn(move || restorer.serve(&asked, &answers));
-        let operator = operators.borrow().clone();
-        let mut worker = Worker {
-            operators,
-            operator,
-            context,
-            number,
-            health,
-            decoder: Decoder::new(&context.registry, runtime),
-            restores: Restores { requests, answered, assignment: 0, awaited: BTreeMap::new() },
-            partitions: BTreeMap::new(),
-            limit: dlq::Limit::new(context.config.dlq_limit),
-            committed_at: Instant::now(),
-            names: Names::of::<O>(context),
-            meters: Meters::of::<O>(context),
-        };
-        worker.run(&transactions, shutdown)
-    })
+    while let Some(transactions) = reach_kafka::<O>(context, number, health, shutdown)? {
+        let restorer = Restorer::<O>::new(context, runtime, shutdown)?;
+        let (requests, asked) = mpsc::channel();
+        let (answers, answered) = mpsc::channel();
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(move || restorer.serve(&asked, &answers));
+            let mut operators = operators.clone();
+            let operator = operators.borrow_and_update().clone();
+            let mut worker = Worker {
+                operators,
+                operator,
+                context,
+                number,
+                health,
+                decoder: Decoder::new(&context.registry, runtime),
+                restores: Restores { requests, answered, assignment: 0, awaited: BTreeMap::new() },
+                partitions: BTreeMap::new(),
+                limit: dlq::Limit::new(context.config.dlq_limit),
+                committed_at: Instant::now(),
+                names: Names::of::<O>(context),
+                meters: Meters::of::<O>(context),
+            };
+            worker.run(&transactions, shutdown)
+        })?;
+        if matches!(ended, Ended::Shutdown) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Kafka may not be there yet; that is no reason to die.
@@ -191,7 +205,7 @@ impl Meters {
 }
 
 impl<O: Operator> Worker<'_, O> {
-    fn run(&mut self, transactions: &Transactions, shutdown: &Shutdown) -> Result<(), Failure> {
+    fn run(&mut self, transactions: &Transactions, shutdown: &Shutdown) -> Result<Ended, Failure> {
         let kafka = &self.context.kafka;
         let retry = kafka
             .consumer(&format!("{}-retry", O::STAGE))?
@@ -211,12 +225,15 @@ impl<O: Operator> Worker<'_, O> {
             let started = self.take_turn(&member, wait)?;
             self.take_redriven(&member, &retry)?;
             self.judge_silence()?;
-            self.commit(transactions, &member)?;
+            if !self.commit(transactions, &member)? {
+                return Ok(Ended::Fenced);
+            }
             if let Some(started) = started {
                 self.meters.processing.observe(started.elapsed().as_secs_f64());
             }
         }
-        self.commit_offsets(&member, CommitMode::Sync)
+        self.commit_offsets(&member, CommitMode::Sync)?;
+        Ok(Ended::Shutdown)
     }
 
     /// Takes what is there, up to the limit of a turn; returns when the first message came.
@@ -439,11 +456,12 @@ impl<O: Operator> Worker<'_, O> {
     }
 
     /// Commits in a transaction when there is anything to write: at once when there is output, else now and then. After
-    /// an abort the same bytes go out again for the partitions still owned: memory is ahead and cannot rewind.
-    fn commit(&mut self, transactions: &Transactions, member: &Member) -> Result<(), Failure> {
+    /// an abort the same bytes go out again for the partitions still owned: memory is ahead and cannot rewind. False: this
+    /// worker was fenced.
+    fn commit(&mut self, transactions: &Transactions, member: &Member) -> Result<bool, Failure> {
         let said = self.partitions.values().any(|owned| !owned.pending.is_empty() || owned.state.has_announced());
         if !said && self.committed_at.elapsed() < self.context.config.commit_interval {
-            return Ok(());
+            return Ok(true);
         }
         self.add_snapshots()?;
         for attempt in 0.. {
@@ -455,7 +473,7 @@ impl<O: Operator> Worker<'_, O> {
             match transactions.commit(records, &offsets, member)? {
                 Attempt::Committed => {
                     self.committed();
-                    return Ok(());
+                    return Ok(true);
                 }
                 Attempt::Aborted(error) => {
                     self.meters.aborted.inc();
@@ -464,9 +482,16 @@ impl<O: Operator> Worker<'_, O> {
                     member.wait(backoff(attempt, self.number as u64))?;
                     self.follow_revocations(member);
                 }
+                Attempt::Fenced(error) => {
+                    self.meters.aborted.inc();
+                    Failure::transient(format!("fenced, begins anew: {error}")).note(&self.names.input);
+                    self.health.not_ready("fenced");
+                    return Ok(false);
+                }
             }
         }
-        self.commit_offsets(member, CommitMode::Async)
+        self.commit_offsets(member, CommitMode::Async)?;
+        Ok(true)
     }
 
     fn add_snapshots(&mut self) -> Result<(), Failure> {
