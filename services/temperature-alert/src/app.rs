@@ -22,6 +22,6 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         return Ok(());
     };
     let context = OperatorContext { kafka: config.kafka, registry, writer, config: config.operator };
-    operator::start(&Arc::new(AlertOperator::new(rules)), &context, health, supervisor);
+    operator::start(&Arc::new(AlertOperator::new(Arc::new(rules))), &context, health, supervisor);
     Ok(())
 }
