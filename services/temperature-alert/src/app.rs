@@ -1,5 +1,7 @@
 //! Wires the service: configuration to operator to workers.
 
+use std::sync::Arc;
+
 use events::TemperatureAlert;
 use service::{Health, Supervisor};
 use stream::operator::{self, OperatorContext};
@@ -20,6 +22,6 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         return Ok(());
     };
     let context = OperatorContext { kafka: config.kafka, registry, writer, config: config.operator };
-    operator::start_fixed(AlertOperator::new(rules), &context, health, supervisor);
+    operator::start_fixed(AlertOperator::new(Arc::new(rules)), &context, health, supervisor);
     Ok(())
 }

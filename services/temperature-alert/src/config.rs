@@ -8,7 +8,8 @@ use stream::operator::OperatorConfig;
 use stream::{KafkaConfig, RegistryConfig};
 use telemetry::{LogConfig, TelemetryConfig};
 
-use crate::domain::rules::Rules;
+use crate::domain::Rules;
+use crate::language;
 
 pub const DEFAULTS: &str = include_str!("../config.toml");
 
@@ -41,14 +42,12 @@ impl ServiceConfig for Config {
 }
 
 impl RulesConfig {
-    /// The rules of the file, or the built-in ones; a problem names the file, line and column.
+    /// The rules of the file, or the built-in ones; a problem names the file and the place of each mistake.
     pub fn load(&self) -> Result<Rules, String> {
         if self.file.is_empty() {
-            return Rules::parse(DEFAULT_RULES).map_err(|problem| problem.to_string());
+            return language::parse(DEFAULT_RULES).map_err(|refused| refused.to_string());
         }
-        let path = Path::new(&self.file);
-        let yaml = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Rules::parse(&yaml).map_err(|problem| format!("{}: {problem}", path.display()))
+        language::load(Path::new(&self.file))
     }
 }
 

@@ -5,7 +5,9 @@
 pub mod app;
 pub mod config;
 pub mod domain;
+pub mod language;
 mod operator;
+pub mod rule_tests;
 
 pub use config::Config;
 

@@ -32,15 +32,17 @@ pub struct SeenReadings {
 impl SeenReadings {
     /// Compares a reading with those before it, and remembers it.
     pub fn arrive(&mut self, reading: &Reading) -> Arrival {
-        let identity = (reading.measured_at, reading.sequence, reading.value.to_bits());
-        if self.recent.contains(&identity) {
+        let order = (reading.measured_at, reading.sequence);
+        let identity = (order.0, order.1, reading.value.to_bits());
+        // Beyond everything seen it cannot be a repeat: an in-order stream is not searched for one.
+        let newer = self.newest.is_none_or(|newest| order > newest);
+        if !newer && self.recent.contains(&identity) {
             return Arrival::Duplicate;
         }
         if self.recent.len() == REMEMBERED {
             self.recent.pop_front();
         }
         self.recent.push_back(identity);
-        let order = (reading.measured_at, reading.sequence);
         if self.newest.is_some_and(|newest| order < newest) {
             return Arrival::Late;
         }

@@ -1,161 +1,264 @@
-//! One device's alerts, and how a reading moves them: one FIRING and one RESOLVED per excursion.
+//! One device: its metrics, what each rule makes of them, and when silence has to be looked at again.
+//!
+//! A reading is judged by `measured_at`, silence by `received_at`. Repeats, late and retained readings change no alert.
+//! An ordinary reading allocates nothing: state is kept only for rules that are not at rest.
 
-use std::collections::BTreeMap;
-
-use events::{AlertReason, AlertState, Arrival, Evidence, Reading, TemperatureAlert, Timestamp, identity};
+use events::{AlertReason, Arrival, Labels, Reading, SeenReadings, Timestamp, identity};
 use serde::{Deserialize, Serialize};
 
-use super::rules::{Rule, Rules};
+use super::alert::{About, Subject, end};
+use super::excursion::{Excursion, Sample};
+use super::outlet::Outlet;
+use super::rules::Rules;
+use super::selection::Selection;
 
 /// What is kept of a device.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Device {
-    metrics: BTreeMap<String, Metric>,
+    tenant: String,
+    id: String,
+    /// When any reading was received last, late ones too.
+    heard_at: Option<Timestamp>,
+    pub metrics: Vec<Metric>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Metric {
-    seen: events::SeenReadings,
-    /// Firing alerts by rule.
-    firing: BTreeMap<String, Firing>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-struct Firing {
-    started_at: Timestamp,
+pub struct Metric {
+    pub name: String,
+    pub(super) unit: String,
+    group: Option<String>,
+    attributes: Labels,
+    pub(super) seen: SeenReadings,
+    /// The newest reading, and when it was received.
+    pub last: Option<(Sample, Timestamp)>,
+    /// When a rule has to look at its silence.
+    silent_at: Option<Timestamp>,
+    /// Rules that are not at rest, in the order of the selection.
+    pub excursions: Vec<Excursion>,
+    #[serde(skip)]
+    selection: Selection,
 }
 
 impl Device {
-    /// Takes a reading; changes of alerts go to `announce`, in the order of the rules.
-    pub fn take(&mut self, reading: &Reading, rules: &Rules, mut announce: impl FnMut(TemperatureAlert)) -> Arrival {
-        let metric = self.metrics.entry(reading.metric.clone()).or_default();
-        let arrival = metric.seen.arrive(reading);
-        if arrival != Arrival::New || !reading.is_fresh() {
-            return arrival;
+    /// As the previous format kept it: without names.
+    pub(super) fn restored(metrics: Vec<Metric>) -> Self {
+        Self { metrics, ..Self::default() }
+    }
+
+    /// Takes a reading; changes of alerts go to `outlet`, in the order of the rules. `None`: a retained one, ignored.
+    pub fn take(&mut self, reading: &Reading, rules: &Rules, outlet: &mut dyn Outlet) -> Option<Arrival> {
+        if !reading.is_fresh() {
+            return None;
         }
-        for (rule, version) in rules.of_metric(&reading.metric) {
-            let firing = metric.firing.get(&rule.id);
-            if firing.is_none() && reading.value > rule.above {
-                announce(alert(rule, version, reading, AlertState::Firing, reading.measured_at));
-                metric.firing.insert(rule.id.clone(), Firing { started_at: reading.measured_at });
-            } else if let Some(Firing { started_at }) = firing
-                && reading.value <= rule.clear_threshold()
-            {
-                announce(alert(rule, version, reading, AlertState::Resolved, *started_at));
-                metric.firing.remove(&rule.id);
+        if self.id != reading.device_id || self.tenant != reading.tenant {
+            self.tenant.clone_from(&reading.tenant);
+            self.id.clone_from(&reading.device_id);
+        }
+        self.heard_at = self.heard_at.max(Some(reading.received_at));
+        let position = self.metrics.iter().position(|metric| metric.name == reading.metric);
+        let position = position.unwrap_or_else(|| {
+            self.metrics.push(Metric { name: reading.metric.clone(), ..Metric::default() });
+            self.metrics.len() - 1
+        });
+        let arrival = self.metrics[position].seen.arrive(reading);
+        if arrival == Arrival::New {
+            self.metrics[position].observe(&self.tenant, &self.id, reading, rules, outlet);
+        }
+        Some(arrival)
+    }
+
+    /// When time has to be looked at again, if at all.
+    pub fn due(&self, rules: &Rules) -> Option<Timestamp> {
+        let forgotten_at = self.heard_at.map(|at| at.saturating_add(rules.forget_after()))?;
+        Some(self.metrics.iter().filter_map(|metric| metric.silent_at).fold(forgotten_at, Timestamp::min))
+    }
+
+    /// Does what silence causes by `now`.
+    pub fn pass(&mut self, key: &str, now: Timestamp, rules: &Rules, outlet: &mut dyn Outlet) {
+        self.know(key);
+        if self.heard_at.is_some_and(|at| at.saturating_add(rules.forget_after()) <= now) {
+            for metric in &mut self.metrics {
+                metric.end_all(&self.tenant, &self.id, AlertReason::DeviceRetired, now, outlet);
+            }
+            *self = Self::default();
+            return;
+        }
+        for metric in &mut self.metrics {
+            metric.select(&self.tenant, &self.id, rules, now, outlet);
+            metric.pass(&self.tenant, &self.id, now, rules, outlet);
+        }
+    }
+
+    /// Takes other rules over: what no rule selects any longer is resolved, the rest keeps its state.
+    pub fn reconcile(&mut self, key: &str, now: Timestamp, rules: &Rules, outlet: &mut dyn Outlet) {
+        self.know(key);
+        // The previous format did not keep it.
+        self.heard_at.get_or_insert(now);
+        for metric in &mut self.metrics {
+            metric.select(&self.tenant, &self.id, rules, now, outlet);
+            metric.look_again(rules);
+        }
+    }
+
+    /// Rules with an active alert, each as often as it has one.
+    pub fn active(&self) -> impl Iterator<Item = &str> {
+        let excursions = self.metrics.iter().flat_map(|metric| &metric.excursions);
+        excursions.filter(|excursion| excursion.alert.is_some()).map(|excursion| excursion.rule.as_str())
+    }
+
+    /// Nothing is known of it.
+    pub fn is_unknown(&self) -> bool {
+        self.metrics.is_empty()
+    }
+
+    /// The previous format did not keep the names; a key with them is `device` or `tenant/device`.
+    fn know(&mut self, key: &str) {
+        if self.id.is_empty() {
+            let (tenant, device_id) = key.split_once('/').unwrap_or((events::DEFAULT_TENANT, key));
+            debug_assert_eq!(identity::kafka_key(tenant, device_id), key);
+            (self.tenant, self.id) = (tenant.to_owned(), device_id.to_owned());
+        }
+    }
+}
+
+impl Metric {
+    /// As the previous format kept it.
+    pub(super) fn restored(name: String, seen: SeenReadings, excursions: Vec<Excursion>) -> Self {
+        Self { name, unit: events::UNIT_CELSIUS.to_owned(), seen, excursions, ..Self::default() }
+    }
+
+    fn observe(&mut self, tenant: &str, device_id: &str, reading: &Reading, rules: &Rules, outlet: &mut dyn Outlet) {
+        let now = Sample { at: reading.measured_at, value: reading.value };
+        let received_at = self.last.map_or(reading.received_at, |(_, before)| before.max(reading.received_at));
+        self.last = Some((now, received_at));
+        if self.unit != reading.unit {
+            self.unit.clone_from(&reading.unit);
+        }
+        let moved = self.group != reading.group_id
+            || rules.attributes().iter().any(|name| self.attributes.get(name) != reading.attributes.get(name));
+        if moved {
+            self.group.clone_from(&reading.group_id);
+            self.attributes.clone_from(&reading.attributes);
+            self.reselect(tenant, device_id, rules, now.at, outlet);
+        } else {
+            self.select(tenant, device_id, rules, now.at, outlet);
+        }
+
+        let mut next = 0;
+        for slot in 0..self.selection.len() {
+            let known = self.excursions.get(next).is_some_and(|excursion| excursion.slot == slot);
+            if known || !self.selection.rests_at(slot, now.value) {
+                next += usize::from(self.judge(slot, next, known, (tenant, device_id), now, rules, outlet));
             }
         }
-        arrival
-    }
-}
-
-fn alert(rule: &Rule, version: &str, reading: &Reading, state: AlertState, started_at: Timestamp) -> TemperatureAlert {
-    let Reading { tenant, device_id, group_id, metric, value, unit, measured_at, .. } = reading;
-    let (reason, verdict, limit) = match state {
-        AlertState::Resolved => (AlertReason::Cleared, "is back at or below", rule.clear_threshold()),
-        _ => (AlertReason::Crossed, "is above", rule.above),
-    };
-    TemperatureAlert {
-        tenant: tenant.clone(),
-        alert_id: identity::excursion_id("alert", tenant, &rule.id, device_id, metric, started_at).to_string(),
-        rule_id: rule.id.clone(),
-        rule_version: version.to_owned(),
-        device_id: device_id.clone(),
-        group_id: group_id.clone(),
-        state,
-        severity: rule.severity,
-        reason,
-        metric: metric.clone(),
-        value: Some(*value),
-        unit: unit.clone(),
-        threshold: Some(rule.above),
-        clear_threshold: Some(rule.clear_threshold()),
-        evidence: vec![Evidence { at: *measured_at, value: *value }],
-        started_at,
-        changed_at: *measured_at,
-        summary: format!("{device_id}: {metric} {value} {unit} {verdict} {limit} {unit}"),
-        labels: rule.labels.clone(),
-        runbook_url: rule.runbook_url.clone(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use events::{Labels, Severity};
-
-    use super::*;
-
-    fn rules() -> Rules {
-        Rules::parse(include_str!("../rules.yaml")).unwrap()
+        self.silent_at = self.selection.silence().map(|silence| received_at.saturating_add(silence));
     }
 
-    fn reading(at: i64, value: f64) -> Reading {
-        Reading {
-            tenant: "default".into(),
-            device_id: "sensor-01".into(),
-            group_id: None,
-            metric: "temperature".into(),
-            value,
-            unit: "Cel".into(),
-            measured_at: Timestamp::from_micros(at),
-            received_at: Timestamp::from_micros(at),
-            sequence: None,
-            attributes: Labels::new(),
+    /// Has one rule look at a reading; whether its state is kept, at `next`.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one borrow")]
+    fn judge(
+        &mut self,
+        slot: usize,
+        next: usize,
+        known: bool,
+        (tenant, device_id): (&str, &str),
+        now: Sample,
+        rules: &Rules,
+        outlet: &mut dyn Outlet,
+    ) -> bool {
+        let Self { name, unit, group, attributes, excursions, selection, .. } = self;
+        let Some((rule, version, settings)) = selection.rule(slot, rules) else { return known };
+        if !known {
+            excursions.insert(next, Excursion::new(&rule.id, slot));
+        }
+        let subject = Subject { tenant, device_id, metric: name, unit, group: group.as_deref(), attributes };
+        excursions[next].observe(now, &About { subject, rule, version, settings }, outlet);
+        let over = excursions[next].is_over();
+        if over {
+            excursions.remove(next);
+        }
+        !over
+    }
+
+    /// Selects anew if other rules are in force.
+    fn select(&mut self, tenant: &str, device_id: &str, rules: &Rules, now: Timestamp, outlet: &mut dyn Outlet) {
+        if !self.selection.is_of(rules) {
+            self.reselect(tenant, device_id, rules, now, outlet);
         }
     }
 
-    /// States announced for a series of values, one a microsecond.
-    fn announced(values: &[f64]) -> Vec<(i64, AlertState)> {
-        let (mut device, rules, mut said) = (Device::default(), rules(), Vec::new());
-        for (at, value) in values.iter().enumerate() {
-            device.take(&reading(at as i64, *value), &rules, |alert| said.push((alert.changed_at.as_micros(), alert.state)));
+    fn reselect(&mut self, tenant: &str, device_id: &str, rules: &Rules, now: Timestamp, outlet: &mut dyn Outlet) {
+        let selection = Selection::of(rules, &self.name, device_id, self.group.as_deref(), &self.attributes);
+        let (kept, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.excursions)
+            .into_iter()
+            .map(|excursion| (selection.slot_of(&excursion.rule, rules), excursion))
+            .partition(|(slot, _)| slot.is_some());
+        self.excursions = gone.into_iter().map(|(_, excursion)| excursion).collect();
+        self.end_all(tenant, device_id, AlertReason::RuleRemoved, now, outlet);
+        for (slot, mut excursion) in kept {
+            excursion.slot = slot.unwrap_or_default();
+            self.excursions.push(excursion);
         }
-        said
+        self.excursions.sort_by_key(|excursion| excursion.slot);
+        self.selection = selection;
     }
 
-    #[test]
-    fn one_firing_and_one_resolved_per_excursion() {
-        let said = announced(&[20.0, 31.5, 32.0, 29.0, 26.0, 25.0, 30.0, 27.0]);
-        assert_eq!(said, [(1, AlertState::Firing), (4, AlertState::Resolved), (6, AlertState::Firing), (7, AlertState::Resolved)]);
-    }
-
-    #[test]
-    fn a_reading_at_the_threshold_does_not_fire_and_one_at_the_clear_threshold_resolves() {
-        assert_eq!(announced(&[28.0]), []);
-        assert_eq!(announced(&[28.1, 27.1]).len(), 1);
-        assert_eq!(announced(&[28.1, 27.0]).len(), 2);
-    }
-
-    #[test]
-    fn both_changes_of_an_excursion_carry_one_id_and_the_next_excursion_another() {
-        let (mut device, rules, mut ids) = (Device::default(), rules(), Vec::new());
-        for (at, value) in [30.0, 20.0, 30.0].into_iter().enumerate() {
-            device.take(&reading(at as i64, value), &rules, |alert| ids.push(alert.alert_id));
+    fn end_all(&mut self, tenant: &str, device_id: &str, reason: AlertReason, now: Timestamp, outlet: &mut dyn Outlet) {
+        let Self { name, unit, group, attributes, .. } = &*self;
+        let subject = Subject { tenant, device_id, metric: name, unit, group: group.as_deref(), attributes };
+        for excursion in &self.excursions {
+            if let Some(open) = &excursion.alert {
+                outlet.count(&excursion.rule, -1);
+                outlet.announce(end(&subject, &excursion.rule, open, reason, now));
+            }
         }
-        assert_eq!(ids[0], ids[1]);
-        assert_ne!(ids[1], ids[2]);
+        self.excursions.clear();
     }
 
-    #[test]
-    fn repeats_late_and_retained_readings_change_nothing() {
-        let (mut device, rules) = (Device::default(), rules());
-        let mut said = 0;
-        assert_eq!(device.take(&reading(5, 30.0), &rules, |_| said += 1), Arrival::New);
-        assert_eq!(device.take(&reading(5, 30.0), &rules, |_| said += 1), Arrival::Duplicate);
-        assert_eq!(device.take(&reading(4, 20.0), &rules, |_| said += 1), Arrival::Late);
-        let mut retained = reading(6, 20.0);
-        retained.attributes.insert(events::ATTRIBUTE_RETAINED.into(), "true".into());
-        device.take(&retained, &rules, |_| said += 1);
-        assert_eq!(said, 1);
+    fn pass(&mut self, tenant: &str, device_id: &str, now: Timestamp, rules: &Rules, outlet: &mut dyn Outlet) {
+        let Some((last, received_at)) = self.last else { return };
+        let Self { name, unit, group, attributes, excursions, selection, .. } = self;
+        let subject = Subject { tenant, device_id, metric: name, unit, group: group.as_deref(), attributes };
+        for slot in 0..selection.len() {
+            let Some((rule, version, settings)) = selection.rule(slot, rules) else { continue };
+            if settings.silent_after(received_at).is_none_or(|at| at > now) {
+                continue;
+            }
+            let place = excursions.partition_point(|excursion| excursion.slot < slot);
+            if excursions.get(place).is_none_or(|excursion| excursion.slot != slot) {
+                excursions.insert(place, Excursion::new(&rule.id, slot));
+            }
+            let excursion = &mut excursions[place];
+            if !excursion.is_silent() && excursion.not_before.is_none_or(|at| at <= now) {
+                excursion.fall_silent(now, last, &About { subject, rule, version, settings }, outlet);
+            }
+        }
+        self.look_again(rules);
     }
 
-    #[test]
-    fn severity_and_evidence_say_why() {
-        let (mut device, rules, mut alerts) = (Device::default(), rules(), Vec::new());
-        device.take(&reading(7, 31.5), &rules, |alert| alerts.push(alert));
-        let alert = &alerts[0];
-        assert_eq!((alert.severity, alert.reason, alert.threshold), (Severity::Warning, AlertReason::Crossed, Some(28.0)));
-        assert_eq!(alert.evidence, [Evidence { at: Timestamp::from_micros(7), value: 31.5 }]);
-        assert_eq!(alert.summary, "sensor-01: temperature 31.5 Cel is above 28 Cel");
+    /// When the next rule has to look at this silence.
+    fn look_again(&mut self, rules: &Rules) {
+        let Some((_, received_at)) = self.last else { return };
+        let due = |slot: usize| {
+            let (.., settings) = self.selection.rule(slot, rules)?;
+            let at = settings.silent_after(received_at)?;
+            match self.excursions.iter().find(|excursion| excursion.slot == slot) {
+                Some(excursion) if excursion.is_silent() => None,
+                Some(excursion) => Some(at.max(excursion.not_before.unwrap_or(at))),
+                None => Some(at),
+            }
+        };
+        self.silent_at = (0..self.selection.len()).filter_map(due).min();
+    }
+
+    /// The rules that judge it, in order, each with its state where it is not at rest.
+    pub fn judged<'a>(
+        &'a self,
+        rules: &'a Rules,
+    ) -> impl Iterator<Item = (&'a super::Rule, &'a super::rules::Settings, Option<&'a Excursion>)> {
+        (0..self.selection.len()).filter_map(move |slot| {
+            let (rule, _, settings) = self.selection.rule(slot, rules)?;
+            Some((rule, settings, self.excursions.iter().find(|excursion| excursion.slot == slot)))
+        })
     }
 }

@@ -1,7 +1,11 @@
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use events::{AlertState, Reading, TemperatureAlert, Timestamp, topics};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use stream::OutRecord;
+use temperature_alert::domain::Simulation;
 use temperature_alert::{Config, DEFINITION, app};
 use testkit::{Kit, Running, capture, eventually, temperature};
 
@@ -75,12 +79,11 @@ async fn restarts_neither_lose_nor_repeat_an_alert() {
 async fn restart_between(mut random: StdRng) {
     let readings: Vec<Reading> =
         (0..3_000).map(|at| reading(&format!("sensor-{:02}", random.random_range(0..20)), at, random.random_range(20.0..36.0))).collect();
-    let rules = temperature_alert::domain::rules::Rules::parse(include_str!("../../src/rules.yaml")).unwrap();
-    let mut devices = std::collections::BTreeMap::<String, temperature_alert::domain::device::Device>::new();
-    let mut expected = Vec::new();
-    for reading in &readings {
-        devices.entry(reading.device_id.clone()).or_default().take(reading, &rules, |alert| expected.push(alert));
-    }
+    let rules = temperature_alert::language::parse(include_str!("../../src/rules.yaml")).unwrap();
+    let mut uninterrupted = Simulation::new(Arc::new(rules));
+    readings.iter().for_each(|reading| uninterrupted.take(reading));
+    let mut expected = uninterrupted.alerts();
+    let devices: BTreeSet<&String> = readings.iter().map(|reading| &reading.device_id).collect();
 
     let kit = Kit::with_topics(&TOPICS).await;
     for part in readings.chunks(1_000) {
@@ -107,7 +110,7 @@ async fn restart_between(mut random: StdRng) {
     seen.sort_by_key(order);
     assert_eq!(seen.len(), expected.len());
     assert_eq!(seen, expected);
-    for device in devices.keys() {
+    for device in devices {
         let times: Vec<_> = seen_in_order.iter().filter(|alert| alert.device_id == *device).map(|alert| alert.changed_at).collect();
         assert!(times.is_sorted(), "{device}: alerts out of order");
     }

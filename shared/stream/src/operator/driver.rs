@@ -144,7 +144,7 @@ impl<O: Operator> Driver<O> {
         }
         self.partition.begin_replay(&self.operator, progress.replay_time, progress.replay_from);
         let mut records = Vec::new();
-        let step = step(&self.operator, &self.writer);
+        let step = Step { replaying: true, ..step(&self.operator, &self.writer) };
         for offset in progress.replay_from..to {
             let Some((key, event)) = self.log.get(offset as usize) else { break };
             match self.partition.apply(&step, (key, event), Origin::Input { offset }, &mut Cause::default, &mut records) {
@@ -181,5 +181,5 @@ impl<O: Operator> Driver<O> {
 }
 
 fn step<'a, O>(operator: &'a O, writer: &'a EventWriter) -> Step<'a, O> {
-    Step { operator, writer, input: "" }
+    Step { operator, writer, input: "", replaying: false }
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use events::Event;
 use telemetry::span::{MessageSpan, Operation};
 
+use super::partition::Step;
 use crate::record::Cause;
 use crate::{EventWriter, Failure, OutRecord};
 
@@ -19,18 +20,18 @@ pub struct Outputs<'a> {
     known: Option<(Cause, MessageSpan)>,
     records: &'a mut Vec<OutRecord>,
     tallies: &'a mut Tallies,
-    announced: bool,
+    replaying: bool,
 }
 
 impl<'a> Outputs<'a> {
-    pub(crate) fn new(
-        writer: &'a EventWriter,
-        input: &'a str,
+    pub(crate) fn new<O>(
+        step: &'a Step<'_, O>,
         cause: &'a mut dyn FnMut() -> Cause,
         records: &'a mut Vec<OutRecord>,
         tallies: &'a mut Tallies,
     ) -> Self {
-        Self { writer, input, cause, known: None, records, tallies, announced: false }
+        let Step { writer, input, replaying, .. } = *step;
+        Self { writer, input, cause, known: None, records, tallies, replaying }
     }
 
     /// Sends an event. It continues the input's trace; whatever is sent is worth a sampled trace.
@@ -44,24 +45,17 @@ impl<'a> Outputs<'a> {
         });
         let record = writer.record(event, cause, span.context())?;
         self.records.push(record);
-        self.announced = true;
         Ok(())
     }
 
-    /// How many keys of this partition count into `name`. What is decided by it depends on other keys, so that replaying
-    /// this key alone could not decide it again: the key is snapshotted with the present transaction.
-    pub fn tally(&mut self, name: &str) -> i64 {
-        self.announced = true;
-        self.tallies.get(name).copied().unwrap_or_default()
+    /// How many keys of this partition count into `name`; `i64::MAX` while replaying. Ask only before saying something
+    /// that a high tally forbids: what was said then is in a snapshot, so that a replay meets only what was forbidden.
+    pub fn tally(&self, name: &str) -> i64 {
+        if self.replaying { i64::MAX } else { self.tallies.get(name).copied().unwrap_or_default() }
     }
 
     /// Counts this key into `name` (+1), or out of it (-1).
     pub fn adjust(&mut self, name: &str, by: i64) {
         *self.tallies.entry(name.to_owned()).or_default() += by;
-    }
-
-    /// Whether the key has to be snapshotted with the present transaction.
-    pub(crate) fn announced(&self) -> bool {
-        self.announced
     }
 }

@@ -44,15 +44,8 @@ pub(crate) struct Step<'a, O> {
     pub(crate) writer: &'a EventWriter,
     /// The input topic.
     pub(crate) input: &'a str,
-}
-
-impl<'a, O> Step<'a, O> {
-    fn outputs<'c>(&'c self, cause: &'c mut dyn FnMut() -> Cause, records: &'c mut Vec<OutRecord>, tallies: &'c mut Tallies) -> Outputs<'c>
-    where
-        'a: 'c,
-    {
-        Outputs::new(self.writer, self.input, cause, records, tallies)
-    }
+    /// Rebuilding memory: what is said now was said before, or is new.
+    pub(crate) replaying: bool,
 }
 
 /// A change that no snapshot holds yet.
@@ -186,9 +179,8 @@ impl<S: State> PartitionState<S> {
             return Ok(());
         }
         let said = records.len();
-        let mut outputs = step.outputs(cause, records, &mut self.tallies);
+        let mut outputs = Outputs::new(step, cause, records, &mut self.tallies);
         let outcome = step.operator.on_event(key, event, &mut entry.state, &mut outputs);
-        let announced = outputs.announced();
         if outcome.is_err() {
             records.truncate(said);
             return outcome;
@@ -200,7 +192,7 @@ impl<S: State> PartitionState<S> {
             }
             None => announce(entry, &mut self.announced),
         }
-        if announced {
+        if records.len() > said {
             announce(entry, &mut self.announced);
         }
         schedule(entry, step.operator, &mut self.timers);
@@ -226,10 +218,10 @@ impl<S: State> PartitionState<S> {
             }
             entry.scheduled = None;
             if step.operator.due(&entry.state) == Some(due) {
-                let mut no_cause = Cause::default;
-                let mut outputs = step.outputs(&mut no_cause, records, &mut self.tallies);
+                let (said, mut no_cause) = (records.len(), Cause::default);
+                let mut outputs = Outputs::new(step, &mut no_cause, records, &mut self.tallies);
                 step.operator.on_time(&key, due, &mut entry.state, &mut outputs)?;
-                if outputs.announced() {
+                if records.len() > said {
                     announce(entry, &mut self.announced);
                 }
                 changed(entry, mark, &mut self.dirty);
@@ -246,13 +238,11 @@ impl<S: State> PartitionState<S> {
         let mut said = Vec::new();
         for entry in self.keys.iter_mut() {
             let (mut of_key, mut no_cause) = (Vec::new(), Cause::default);
-            let mut outputs = step.outputs(&mut no_cause, &mut of_key, &mut self.tallies);
+            let mut outputs = Outputs::new(step, &mut no_cause, &mut of_key, &mut self.tallies);
             step.operator.reconcile(&entry.key, self.time, &mut entry.state, &mut outputs)?;
-            if outputs.announced() {
-                announce(entry, &mut self.announced);
-            }
             schedule(entry, step.operator, &mut self.timers);
             if !of_key.is_empty() {
+                announce(entry, &mut self.announced);
                 said.push((Arc::clone(&entry.key), of_key));
             }
         }
@@ -269,7 +259,7 @@ impl<S: State> PartitionState<S> {
         records: &mut Vec<OutRecord>,
     ) -> Result<(), Failure> {
         let mut no_cause = Cause::default;
-        step.operator.on_source(change, &mut step.outputs(&mut no_cause, records, &mut self.tallies))
+        step.operator.on_source(change, &mut Outputs::new(step, &mut no_cause, records, &mut self.tallies))
     }
 
     pub(crate) fn has_announced(&self) -> bool {

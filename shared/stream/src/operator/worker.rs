@@ -286,7 +286,7 @@ impl<O: Operator> Worker<'_, O> {
     fn follow_operator(&mut self) -> Result<(), Failure> {
         if self.operators.has_changed().unwrap_or(false) {
             self.operator = Arc::clone(&self.operators.borrow_and_update());
-            let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input };
+            let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
             for owned in self.partitions.values_mut() {
                 owned.state.reconcile(&step, &mut owned.pending)?;
             }
@@ -337,7 +337,7 @@ impl<O: Operator> Worker<'_, O> {
             Err(TryRecvError::Empty) => return Ok(false),
             Err(TryRecvError::Disconnected) => return Err(Failure::fatal("the restoring thread has ended")),
         };
-        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input };
+        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
         let mut starts = Vec::with_capacity(restored.partitions.len());
         for (mut state, mut pending) in restored.partitions {
             let number = state.number;
@@ -373,7 +373,7 @@ impl<O: Operator> Worker<'_, O> {
         let event = message.payload().map(|value| self.decode(value, member));
         self.follow_revocations(member);
         let Some(Owned { state, pending, .. }) = self.partitions.get_mut(&number) else { return Ok(()) };
-        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input };
+        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
         let origin = if from_input {
             if message.offset() < state.next_offset {
                 return Ok(());
@@ -442,7 +442,7 @@ impl<O: Operator> Worker<'_, O> {
         if patience.is_zero() {
             return Ok(());
         }
-        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input };
+        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
         for (number, Owned { state, pending, .. }) in &mut self.partitions {
             let silent = state.at_end.is_some_and(|at_end| at_end.elapsed() >= patience);
             if silent && state.silent_since.is_none() && state.time > Timestamp::MIN {

@@ -9,11 +9,12 @@ use stream::operator::{Operator, Outputs, SourceChange, State};
 
 use crate::operator::{STAGE, status};
 
-/// A device is busy with its fourth reading, and quiet after a silence of a minute. No more than two of a partition are
-/// said to be busy at a time.
+/// A device is busy with its fourth reading, and quiet after a silence of a minute.
 pub(crate) struct Busy {
     /// Devices of other names are not watched.
     pub(crate) watched: &'static str,
+    /// How many of a partition are said to be busy at a time, if that is limited.
+    pub(crate) most: Option<i64>,
 }
 
 #[derive(Default, PartialEq, Serialize, Deserialize)]
@@ -59,7 +60,7 @@ impl Operator for Busy {
         state.readings += 1;
         state.last = Some(reading.received_at);
         if state.readings == 4 {
-            let room = outputs.tally("busy") < 2;
+            let room = self.most.is_none_or(|most| outputs.tally("busy") < most);
             state.busy = Some(room);
             if room {
                 outputs.adjust("busy", 1);

@@ -28,17 +28,17 @@ async fn eventually_said(kit: &Kit, expected: &[(&str, &str)]) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_operator_takes_over_without_a_restart_and_its_changes_are_kept() {
     let kit = Kit::with_topics(&TOPICS).await;
-    let (operators, follow) = watch::channel(Arc::new(Busy { watched: "sensor" }));
+    let (operators, follow) = watch::channel(Arc::new(Busy { watched: "sensor", most: None }));
     let running = start_with(&kit, follow, config(1));
     kit.publish(&readings("sensor-1", 12)).await;
     caught_up(&kit).await;
-    operators.send(Arc::new(Busy { watched: "motor" })).unwrap();
+    operators.send(Arc::new(Busy { watched: "motor", most: None })).unwrap();
     let after = [("sensor-1", "busy"), ("sensor-1", "not watched")];
     eventually_said(&kit, &after).await;
     running.stop();
 
     // Once more with the old configuration: the end was committed with its snapshot.
-    let again = start_operator(&kit, Busy { watched: "sensor" }, config(1));
+    let again = start_operator(&kit, Busy { watched: "sensor", most: None }, config(1));
     kit.publish(&readings("sensor-2", 1)).await;
     caught_up(&kit).await;
     again.stop();
@@ -49,7 +49,7 @@ async fn a_new_operator_takes_over_without_a_restart_and_its_changes_are_kept() 
 async fn a_partition_whose_source_falls_silent_says_so_once_also_across_a_restart() {
     let kit = Kit::with_topics(&TOPICS).await;
     let patient = || OperatorConfig { source_silence: Duration::from_millis(600), ..config(1) };
-    let first = start_operator(&kit, Busy { watched: "sensor" }, patient());
+    let first = start_operator(&kit, Busy { watched: "sensor", most: None }, patient());
     kit.publish(&readings("sensor-1", 1)).await;
     let partition = {
         let mut input = testkit::capture(&kit, events::topics::READINGS);
@@ -57,7 +57,7 @@ async fn a_partition_whose_source_falls_silent_says_so_once_also_across_a_restar
     };
     eventually_said(&kit, &[(&partition, "silent")]).await;
     first.stop();
-    let second = start_operator(&kit, Busy { watched: "sensor" }, patient());
+    let second = start_operator(&kit, Busy { watched: "sensor", most: None }, patient());
     kit.publish(&readings("sensor-1", 1)).await;
     // Silent, speaking again, silent again: that the second silence was said shows that the first was not repeated.
     eventually_said(&kit, &[(&partition, "silent"), (&partition, "speaks"), (&partition, "silent")]).await;
