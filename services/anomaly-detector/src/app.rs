@@ -1,7 +1,5 @@
 //! Wires the service: model to operator to workers.
 
-use std::sync::Arc;
-
 use events::Anomaly;
 use service::{Health, Supervisor};
 use stream::operator::{self, OperatorContext};
@@ -26,6 +24,6 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         return Ok(());
     };
     let context = OperatorContext { kafka: config.kafka, registry, writer, config: config.operator };
-    operator::start(&Arc::new(DetectorOperator::new(scorer, thresholds)), &context, health, supervisor);
+    operator::start_fixed(DetectorOperator::new(scorer, thresholds), &context, health, supervisor);
     Ok(())
 }

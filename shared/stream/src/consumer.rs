@@ -4,12 +4,13 @@
 //! takes effect at once, inside the poll that reports it.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -26,14 +27,26 @@ pub(crate) enum Change {
     Revoked(Vec<Partition>),
 }
 
+/// What a poll brought.
+pub(crate) enum Polled<'a> {
+    Message(BorrowedMessage<'a>),
+    /// A partition has been read to its present end.
+    End(i32),
+    Nothing,
+}
+
 #[derive(Default)]
 pub(crate) struct Context {
     changes: Mutex<VecDeque<Change>>,
+    /// Whether there are any: asked for every message.
+    changed: AtomicBool,
 }
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka");
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
+            tracing::warn!(%error, reason, "kafka");
+        }
     }
 }
 
@@ -49,6 +62,7 @@ impl ConsumerContext for Context {
             Change::Revoked(named)
         };
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
+        self.changed.store(true, Ordering::Release);
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
@@ -64,7 +78,9 @@ pub(crate) struct Member {
 
 impl Member {
     pub(crate) fn join(kafka: &KafkaConfig, group: &str, topics: &[String]) -> Result<Self, Failure> {
-        let consumer: BaseConsumer<Context> = kafka.member(group, group)?.create_with_context(Context::default())?;
+        let mut config = kafka.member(group, group)?;
+        config.set("enable.partition.eof", "true");
+        let consumer: BaseConsumer<Context> = config.create_with_context(Context::default())?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics)?;
         Ok(Self { consumer })
@@ -76,7 +92,12 @@ impl Member {
 
     /// Takes what changed since the last call.
     pub(crate) fn changes(&self) -> VecDeque<Change> {
-        std::mem::take(&mut *self.context_changes())
+        if !self.has_changes() {
+            return VecDeque::new();
+        }
+        let mut changes = self.context_changes();
+        self.consumer.context().changed.store(false, Ordering::Release);
+        std::mem::take(&mut *changes)
     }
 
     /// Takes the revocations among what changed; assignments stay.
@@ -90,15 +111,32 @@ impl Member {
             }
             Change::Assigned(_) => true,
         });
+        self.consumer.context().changed.store(!changes.is_empty(), Ordering::Release);
         revoked
     }
 
     pub(crate) fn has_changes(&self) -> bool {
-        !self.context_changes().is_empty()
+        self.consumer.context().changed.load(Ordering::Acquire)
     }
 
     fn context_changes(&self) -> std::sync::MutexGuard<'_, VecDeque<Change>> {
         self.consumer.context().changes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Polls once; waits at most `wait`.
+    pub(crate) fn poll(&self, wait: Duration) -> Result<Polled<'_>, Failure> {
+        match self.consumer.poll(wait) {
+            Some(Ok(message)) => Ok(Polled::Message(message)),
+            Some(Err(KafkaError::PartitionEOF(partition))) => Ok(Polled::End(partition)),
+            Some(Err(error)) => match Failure::from(error) {
+                Failure::Fatal(problem) => Err(Failure::Fatal(problem)),
+                later => {
+                    later.note("consuming");
+                    Ok(Polled::Nothing)
+                }
+            },
+            None => Ok(Polled::Nothing),
+        }
     }
 
     /// Polls up to `max` messages; waits at most `wait` for the first one.
@@ -106,17 +144,10 @@ impl Member {
         let mut batch = Vec::new();
         let mut timeout = wait;
         while batch.len() < max {
-            match self.consumer.poll(timeout) {
-                Some(Ok(message)) => batch.push(message),
-                Some(Err(KafkaError::PartitionEOF(_))) => {}
-                Some(Err(error)) => match Failure::from(error) {
-                    Failure::Fatal(problem) => return Err(Failure::Fatal(problem)),
-                    later => {
-                        later.note("consuming");
-                        break;
-                    }
-                },
-                None => break,
+            match self.poll(timeout)? {
+                Polled::Message(message) => batch.push(message),
+                Polled::End(_) => {}
+                Polled::Nothing => break,
             }
             timeout = Duration::ZERO;
         }

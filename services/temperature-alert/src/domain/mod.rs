@@ -11,7 +11,7 @@ pub mod schedule;
 mod selection;
 pub mod simulation;
 
-pub use alert::{Span, severity_name};
+pub use alert::{Span, severity_name, source_alert};
 pub use device::Device;
 pub use outlet::Outlet;
 pub use pattern::Pattern;

@@ -4,18 +4,15 @@
 //! the partition's: every activation and resolution is told to the outlet, and an alert may only become active while
 //! [`active`](Outlet::active) is below the cap. Alerts that are active stay; a device over the cap waits in its pending
 //! state and is admitted by its first reading after another alert of the rule was resolved.
-//!
-//! What makes that deterministic across restarts: each change of the count comes with an alert, so it is in the ledger of
-//! the same transaction. The one who keeps the count rebuilds it from the restored keys (`Device::active`) and answers
-//! `u32::MAX` while replaying silently: whatever was admitted then is in a snapshot already, and the rest was refused.
 
 use events::TemperatureAlert;
 
 pub trait Outlet {
     fn announce(&mut self, alert: TemperatureAlert);
 
-    /// Active alerts of a rule in this partition.
-    fn active(&self, rule: &str) -> u32;
+    /// Active alerts of a rule in this partition. What is decided by it cannot be decided again from this device's readings
+    /// alone, so that its state has to be kept from here on.
+    fn active(&mut self, rule: &str) -> u32;
 
     /// An alert of the rule became active (1) or was resolved (-1).
     fn count(&mut self, rule: &str, change: i32);

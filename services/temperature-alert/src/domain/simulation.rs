@@ -37,7 +37,7 @@ impl Outlet for Announced {
         self.alerts.push(alert);
     }
 
-    fn active(&self, rule: &str) -> u32 {
+    fn active(&mut self, rule: &str) -> u32 {
         self.active.get(rule).copied().unwrap_or_default()
     }
 

@@ -3,14 +3,17 @@
 //! For tests (any cut gives the outputs of no cut) and for asking what an operator would have said.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use events::Event;
 
 use super::Operator;
-use super::partition::{Effects, Origin, PartitionState, Progress, Step};
-use super::state::decode_snapshot;
+use super::partition::{Origin, PartitionState, Snapshot, SnapshotBounds, Step};
+use super::progress::Progress;
+use super::state::{StateFormat, decode_snapshot};
 use crate::record::Cause;
-use crate::{EventWriter, Failure, Poison};
+use crate::{EventWriter, Failure, OutRecord};
 
 /// What was said: topic, key and value of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,14 +37,14 @@ pub struct Driver<O: Operator> {
 #[derive(Default)]
 struct Pending {
     said: Vec<Said>,
-    snapshots: Vec<(String, Option<Vec<u8>>)>,
+    snapshots: Vec<Snapshot>,
 }
 
 /// What survives a crash.
 #[derive(Default)]
 struct Committed {
     said: Vec<Said>,
-    snapshots: BTreeMap<String, Vec<u8>>,
+    snapshots: BTreeMap<Arc<str>, Vec<u8>>,
     position: Option<(i64, Progress)>,
 }
 
@@ -58,36 +61,66 @@ impl<O: Operator> Driver<O> {
 
     /// Processes the next `count` records of the log. Poison is passed over, as its dead letter would be.
     pub fn process(&mut self, count: usize) -> Result<(), Failure> {
+        let mut records = Vec::new();
         for _ in 0..count {
             let offset = self.partition.next_offset;
             let Some((key, event)) = self.log.get(offset as usize) else { break };
-            let mut effects = Effects::default();
-            let step = step(&self.operator, &self.writer, false);
-            match self.partition.apply(&step, (key, event), Origin::Input { offset }, &mut Cause::default, &mut effects) {
-                Ok(()) | Err(Failure::Poison(Poison { .. })) => {}
+            let step = step(&self.operator, &self.writer);
+            match self.partition.apply(&step, (key, event), Origin::Input { offset }, &mut Cause::default, &mut records) {
+                Ok(()) | Err(Failure::Poison(_)) => {}
                 Err(failure) => return Err(failure),
             }
-            for record in effects.outputs {
-                let (key, value) = (record.key.unwrap_or_default(), record.value.unwrap_or_default());
-                self.pending.said.push(Said { topic: record.topic, key, value });
-            }
-            for key in effects.announced {
-                let snapshot = self.partition.snapshot(&key)?;
-                self.pending.snapshots.push((key, snapshot));
-            }
         }
+        self.say(records);
         Ok(())
+    }
+
+    /// An event comes back through the retry topic.
+    pub fn redrive(&mut self, event: &O::Event) -> Result<(), Failure> {
+        let mut records = Vec::new();
+        let step = step(&self.operator, &self.writer);
+        self.partition.apply(&step, (&event.key(), event), Origin::Retry, &mut Cause::default, &mut records)?;
+        self.say(records);
+        Ok(())
+    }
+
+    /// Another operator takes over, as on a reload.
+    pub fn replace(&mut self, operator: O) -> Result<(), Failure> {
+        self.operator = operator;
+        self.reconcile()
+    }
+
+    fn reconcile(&mut self) -> Result<(), Failure> {
+        let mut records = Vec::new();
+        self.partition.reconcile(&step(&self.operator, &self.writer), &mut records)?;
+        self.say(records);
+        Ok(())
+    }
+
+    fn say(&mut self, records: Vec<OutRecord>) {
+        self.pending.said.extend(records.into_iter().map(|record| Said {
+            topic: record.topic,
+            key: record.key.unwrap_or_default(),
+            value: record.value.unwrap_or_default(),
+        }));
     }
 
     /// Snapshots every changed key into the transaction.
     pub fn snapshot(&mut self) -> Result<(), Failure> {
-        let changed = self.partition.snapshot_changed()?;
-        self.pending.snapshots.extend(changed);
+        self.snapshot_within(0)
+    }
+
+    /// Snapshots what was announced, and what changed `records` ago or earlier.
+    pub fn snapshot_within(&mut self, records: i64) -> Result<(), Failure> {
+        let bounds = SnapshotBounds { records, interval: Duration::MAX, format: StateFormat::Newest };
+        let snapshots = self.partition.snapshots(bounds)?;
+        self.pending.snapshots.extend(snapshots);
         Ok(())
     }
 
     /// Commits the transaction. An abort needs no call: the same bytes stay pending.
-    pub fn commit(&mut self) {
+    pub fn commit(&mut self) -> Result<(), Failure> {
+        self.snapshot_within(i64::MAX)?;
         let Pending { said, snapshots } = std::mem::take(&mut self.pending);
         self.committed.said.extend(said);
         for (key, snapshot) in snapshots {
@@ -96,32 +129,42 @@ impl<O: Operator> Driver<O> {
                 None => self.committed.snapshots.remove(&key),
             };
         }
-        self.committed.position = Some((self.partition.next_offset, self.partition.progress));
+        self.committed.position = Some((self.partition.next_offset, self.partition.progress()));
+        Ok(())
     }
 
-    /// `kill -9`, then a new owner: everything uncommitted is gone, memory is rebuilt from snapshots and silent replay.
+    /// `kill -9`, then a new owner: everything uncommitted is gone, memory is rebuilt from snapshots and replay.
     pub fn crash(&mut self) -> Result<(), Failure> {
         self.pending = Pending::default();
-        let mut partition = PartitionState::new(0, 0);
-        if let Some((to, progress)) = self.committed.position {
-            for (key, bytes) in &self.committed.snapshots {
-                let snapshot = decode_snapshot::<O::State>(bytes).map_err(Failure::fatal)?;
-                let due = self.operator.due(&snapshot.0);
-                partition.restore(key.clone(), Some(snapshot), due);
-            }
-            partition.begin_replay(progress, progress.replay_from);
-            let step = step(&self.operator, &self.writer, true);
-            for offset in progress.replay_from..to {
-                let Some((key, event)) = self.log.get(offset as usize) else { break };
-                match partition.apply(&step, (key, event), Origin::Input { offset }, &mut Cause::default, &mut Effects::default()) {
-                    Ok(()) | Err(Failure::Poison(Poison { .. })) => {}
-                    Err(failure) => return Err(failure),
-                }
-            }
-            partition.end_replay(progress, progress.replay_from, to);
+        self.partition = PartitionState::new(0, 0);
+        let Some((to, progress)) = self.committed.position else { return Ok(()) };
+        for (key, bytes) in &self.committed.snapshots {
+            let snapshot = decode_snapshot::<O::State>(bytes).map_err(Failure::fatal)?;
+            self.partition.restore(key, Some(snapshot));
         }
-        self.partition = partition;
-        Ok(())
+        self.partition.begin_replay(&self.operator, progress.replay_time, progress.replay_from);
+        let mut records = Vec::new();
+        let step = step(&self.operator, &self.writer);
+        for offset in progress.replay_from..to {
+            let Some((key, event)) = self.log.get(offset as usize) else { break };
+            match self.partition.apply(&step, (key, event), Origin::Input { offset }, &mut Cause::default, &mut records) {
+                Ok(()) | Err(Failure::Poison(_)) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        self.partition.end_replay(progress, to);
+        self.say(records);
+        self.reconcile()
+    }
+
+    /// Keys held in memory and in the state topic.
+    pub fn keys(&self) -> (usize, usize) {
+        (self.partition.keys.len(), self.committed.snapshots.len())
+    }
+
+    /// The state of a key as of now.
+    pub fn state(&self, key: &str) -> Option<&O::State> {
+        self.partition.keys.get(key).map(|entry| &entry.state)
     }
 
     /// Everything committed so far, in order.
@@ -132,11 +175,11 @@ impl<O: Operator> Driver<O> {
     /// Processes the rest of the log and commits it.
     pub fn finish(&mut self) -> Result<&[Said], Failure> {
         self.process(self.log.len())?;
-        self.commit();
+        self.commit()?;
         Ok(self.said())
     }
 }
 
-fn step<'a, O>(operator: &'a O, writer: &'a EventWriter, silent: bool) -> Step<'a, O> {
-    Step { operator, writer, input: "", silent }
+fn step<'a, O>(operator: &'a O, writer: &'a EventWriter) -> Step<'a, O> {
+    Step { operator, writer, input: "" }
 }

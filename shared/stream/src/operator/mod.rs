@@ -2,10 +2,13 @@
 //!
 //! An operator is pure: no I/O, no clock, no randomness. A worker thread owns one consumer, one transactional producer
 //! and the state of its partitions. Outputs, offsets and snapshots commit in one transaction. Memory that caused no
-//! output is snapshotted now and then, and rebuilt by silent replay from the oldest offset it misses.
+//! output is snapshotted in turn, and rebuilt by silent replay from the oldest offset a snapshot misses.
 
 pub mod driver;
+mod keys;
+mod outputs;
 mod partition;
+mod progress;
 mod restore;
 mod state;
 mod transaction;
@@ -17,13 +20,13 @@ use std::time::Duration;
 use events::{Event, Timestamp};
 use serde::Deserialize;
 use service::{Health, Supervisor};
-use telemetry::span::{MessageSpan, Operation};
+use tokio::sync::watch;
 
-pub use state::{State, StateUnreadable, decode_snapshot};
+pub use outputs::Outputs;
+pub use state::{State, StateFormat, StateUnreadable, decode_snapshot};
 
 use crate::dlq::DlqLimit;
-use crate::record::Cause;
-use crate::{EventWriter, Failure, KafkaConfig, OutRecord, Registry};
+use crate::{EventWriter, Failure, KafkaConfig, Registry};
 
 /// A keyed, deterministic stage.
 pub trait Operator: Send + Sync + 'static {
@@ -39,7 +42,7 @@ pub trait Operator: Send + Sync + 'static {
     /// Works on one event of `key`.
     fn on_event(&self, key: &str, event: &Self::Event, state: &mut Self::State, outputs: &mut Outputs<'_>) -> Result<(), Failure>;
 
-    /// When `state` next wants [`on_time`](Self::on_time), if at all.
+    /// When `state` next wants [`on_time`](Self::on_time), if at all. Asked after every event: keep it cheap.
     fn due(&self, _state: &Self::State) -> Option<Timestamp> {
         None
     }
@@ -48,6 +51,30 @@ pub trait Operator: Send + Sync + 'static {
     fn on_time(&self, _key: &str, _now: Timestamp, _state: &mut Self::State, _outputs: &mut Outputs<'_>) -> Result<(), Failure> {
         Ok(())
     }
+
+    /// Brings a key in line with this operator: called for each key when a partition goes live and when a new operator
+    /// takes over from another. `now` is the partition's time.
+    fn reconcile(&self, _key: &str, _now: Timestamp, _state: &mut Self::State, _outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Names every tally `state` counts into, once per count: what [`Outputs::adjust`] made of it.
+    fn tally(&self, _state: &Self::State, _each: &mut dyn FnMut(&str)) {}
+
+    /// Works on the silence of a whole partition, which says something of its source and nothing of its devices.
+    fn on_source(&self, _change: SourceChange, _outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+}
+
+/// A partition's source fell silent, or speaks again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceChange {
+    /// The wall clock says so, and only after the partition was at its end for all of `source_silence`. `since` is the
+    /// partition's time.
+    Silent { partition: i32, since: Timestamp },
+    /// A record came; `since` is the silence that ends, `at` the record's `received_at`.
+    Speaks { partition: i32, since: Timestamp, at: Timestamp },
 }
 
 /// `[operator]` of a service's configuration.
@@ -56,55 +83,22 @@ pub trait Operator: Send + Sync + 'static {
 pub struct OperatorConfig {
     /// Worker threads; each owns a share of the partitions.
     pub workers: usize,
-    /// Records taken in one poll at most, and so the size of a transaction.
+    /// Records taken in one turn at most, and so the size of a transaction.
     pub max_poll_records: usize,
-    /// A partition's changed keys are snapshotted after so many records …
+    /// A changed key is snapshotted before its partition has moved on by so many records …
     pub snapshot_records: u64,
-    /// … or this long after the last time, whichever comes first.
+    /// … or after this long, whichever comes first.
     #[serde(with = "humantime_serde")]
     pub snapshot_interval: Duration,
     /// Offsets of records without output are committed this often.
     #[serde(with = "humantime_serde")]
     pub commit_interval: Duration,
+    /// A partition that was at its end for so long has lost its source; zero: never.
+    #[serde(with = "humantime_serde")]
+    pub source_silence: Duration,
+    /// Which format snapshots are written in.
+    pub state_format: StateFormat,
     pub dlq_limit: DlqLimit,
-}
-
-/// What an operator says in answer to one event, in order.
-pub struct Outputs<'a> {
-    writer: &'a EventWriter,
-    input: &'a str,
-    cause: &'a mut dyn FnMut() -> Cause,
-    known: Option<(Cause, MessageSpan)>,
-    records: Vec<OutRecord>,
-    /// Replaying: what is said was said before.
-    silent: bool,
-}
-
-impl<'a> Outputs<'a> {
-    pub(crate) fn new(writer: &'a EventWriter, input: &'a str, cause: &'a mut dyn FnMut() -> Cause, silent: bool) -> Self {
-        Self { writer, input, cause, known: None, records: Vec::new(), silent }
-    }
-
-    /// Sends an event. It continues the input's trace; whatever is sent is worth a sampled trace.
-    pub fn emit<E: Event>(&mut self, event: &E) -> Result<(), Failure> {
-        if self.silent {
-            return Ok(());
-        }
-        let (writer, input) = (self.writer, self.input);
-        let cause = &mut self.cause;
-        let (cause, span) = self.known.get_or_insert_with(|| {
-            let cause = cause();
-            let span = MessageSpan::start_sampled(Operation::Process, input, cause.trace.as_ref());
-            (cause, span)
-        });
-        let record = writer.record(event, cause, span.context())?;
-        self.records.push(record);
-        Ok(())
-    }
-
-    pub(crate) fn into_records(self) -> Vec<OutRecord> {
-        self.records
-    }
 }
 
 /// What a worker needs of its process.
@@ -116,16 +110,19 @@ pub struct OperatorContext {
     pub config: OperatorConfig,
 }
 
-/// Starts the workers of `operator`.
-pub fn start<O: Operator>(operator: &Arc<O>, context: &OperatorContext, health: &Health, supervisor: &mut Supervisor) {
+/// Starts the workers. A later operator sent through `operators` (new rules, a new model) takes over between two turns.
+pub fn start<O: Operator>(operators: &watch::Receiver<Arc<O>>, context: &OperatorContext, health: &Health, supervisor: &mut Supervisor) {
     let runtime = tokio::runtime::Handle::current();
     for number in 0..context.config.workers.max(1) {
         let name = format!("{}-worker-{number}", O::STAGE);
         let check = health.check(&name);
-        let (operator, context, shutdown, runtime) = (Arc::clone(operator), context.clone(), supervisor.shutdown(), runtime.clone());
-        supervisor.spawn_thread(name, move || {
-            let worker = worker::Worker::new(operator, context, number, check, runtime);
-            Ok(worker.run(&shutdown)?)
-        });
+        let (operators, context, shutdown, runtime) = (operators.clone(), context.clone(), supervisor.shutdown(), runtime.clone());
+        supervisor.spawn_thread(name, move || Ok(worker::run(&operators, &context, number, &check, &runtime, &shutdown)?));
     }
+}
+
+/// As [`start`], with one operator for good.
+pub fn start_fixed<O: Operator>(operator: O, context: &OperatorContext, health: &Health, supervisor: &mut Supervisor) {
+    let (_, operators) = watch::channel(Arc::new(operator));
+    start(&operators, context, health, supervisor);
 }

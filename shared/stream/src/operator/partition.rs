@@ -1,65 +1,31 @@
 //! One partition's state: its keys, timers and time, and how an event moves them. No I/O.
+//!
+//! Every key's snapshot says up to which offset it holds the input. What snapshots miss is rebuilt by replaying the
+//! input from `replay_from`, the oldest change no snapshot holds; a key passes over what its own snapshot holds.
 
-use std::collections::{BTreeSet, HashMap};
-use std::time::Instant;
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use events::Timestamp;
 
-use super::state::{State, encode_snapshot};
+use super::keys::{Entry, Keys};
+use super::outputs::Tallies;
+use super::progress::Progress;
+use super::state::{State, StateFormat, encode_snapshot};
 use super::{Operator, Outputs};
 use crate::record::Cause;
 use crate::{EventWriter, Failure, OutRecord};
 
-/// Where a committed partition stands; travels as the metadata of the committed offset.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Progress {
-    /// From here on the input must be replayed to rebuild memory.
-    pub(crate) replay_from: i64,
-    /// The partition's time there.
-    pub(crate) replay_time: Timestamp,
-    /// The partition's time now: the highest `received_at` seen.
-    pub(crate) time: Timestamp,
-}
-
-impl Progress {
-    pub(crate) fn to_metadata(self) -> String {
-        format!("v1 replay_from={} replay_time={} time={}", self.replay_from, self.replay_time.as_micros(), self.time.as_micros())
-    }
-
-    pub(crate) fn from_metadata(text: &str) -> Option<Self> {
-        let mut words = text.split(' ');
-        if words.next() != Some("v1") {
-            return None;
-        }
-        let mut number = |name: &str| words.next()?.strip_prefix(name)?.parse().ok();
-        let replay_from = number("replay_from=")?;
-        let [replay_time, time] = [number("replay_time=")?, number("time=")?].map(Timestamp::from_micros);
-        Some(Self { replay_from, replay_time, time })
-    }
-}
-
 /// A key with its state's bytes, or nothing: a tombstone.
-type Snapshot = (String, Option<Vec<u8>>);
+pub(crate) type Snapshot = (Arc<str>, Option<Vec<u8>>);
 
-pub(crate) struct Entry<S> {
-    pub(crate) state: S,
-    /// Next input offset the state reflects.
-    pub(crate) next_offset: i64,
-    dirty: bool,
-    due: Option<Timestamp>,
-}
-
-pub(crate) struct PartitionState<S> {
-    pub(crate) number: i32,
-    pub(crate) keys: HashMap<String, Entry<S>>,
-    timers: BTreeSet<(Timestamp, String)>,
-    pub(crate) progress: Progress,
-    /// Next input offset to process.
-    pub(crate) next_offset: i64,
-    /// Next offset of the retry topic.
-    pub(crate) retry_offset: i64,
-    snapshotted_at: Instant,
-    snapshotted_offset: i64,
+/// How long a changed key may go without a snapshot, and what snapshots look like.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SnapshotBounds {
+    pub(crate) records: i64,
+    pub(crate) interval: Duration,
+    pub(crate) format: StateFormat,
 }
 
 /// Where an event came from.
@@ -78,66 +44,122 @@ pub(crate) struct Step<'a, O> {
     pub(crate) writer: &'a EventWriter,
     /// The input topic.
     pub(crate) input: &'a str,
-    /// Replaying: nothing is said.
-    pub(crate) silent: bool,
 }
 
-impl<O> Step<'_, O> {
-    fn outputs<'c>(&'c self, cause: &'c mut dyn FnMut() -> Cause) -> Outputs<'c> {
-        Outputs::new(self.writer, self.input, cause, self.silent)
+impl<'a, O> Step<'a, O> {
+    fn outputs<'c>(&'c self, cause: &'c mut dyn FnMut() -> Cause, records: &'c mut Vec<OutRecord>, tallies: &'c mut Tallies) -> Outputs<'c>
+    where
+        'a: 'c,
+    {
+        Outputs::new(self.writer, self.input, cause, records, tallies)
     }
 }
 
-/// What an event led to.
-#[derive(Default)]
-pub(crate) struct Effects {
-    pub(crate) outputs: Vec<OutRecord>,
-    /// Keys to snapshot in the transaction of the outputs.
-    pub(crate) announced: BTreeSet<String>,
+/// A change that no snapshot holds yet.
+struct Dirty {
+    key: Arc<str>,
+    since: Mark,
+}
+
+/// A point of the input log.
+#[derive(Clone, Copy)]
+struct Mark {
+    offset: i64,
+    /// The partition's time before it.
+    time: Timestamp,
+    taken_at: Instant,
+}
+
+pub(crate) struct PartitionState<S> {
+    pub(crate) number: i32,
+    pub(crate) keys: Keys<S>,
+    /// May hold times that a key has given up since: its `scheduled` tells.
+    timers: BTreeSet<(Timestamp, Arc<str>)>,
+    /// Oldest change first; may hold changes that a snapshot holds by now: the key's `dirty_since` tells.
+    dirty: VecDeque<Dirty>,
+    /// Keys that said nothing when they were snapshotted last.
+    idle: VecDeque<Arc<str>>,
+    announced: Vec<Arc<str>>,
+    tallies: Tallies,
+    /// The highest `received_at` seen.
+    pub(crate) time: Timestamp,
+    /// Next input offset to process.
+    pub(crate) next_offset: i64,
+    /// Next offset of the retry topic.
+    pub(crate) retry_offset: i64,
+    /// Its source is said to be silent since then.
+    pub(crate) silent_since: Option<Timestamp>,
+    /// At the end of the input since then.
+    pub(crate) at_end: Option<Instant>,
+    /// When the present turn began.
+    pub(crate) now: Instant,
 }
 
 impl<S: State> PartitionState<S> {
     pub(crate) fn new(number: i32, start: i64) -> Self {
         Self {
             number,
-            keys: HashMap::new(),
+            keys: Keys::default(),
             timers: BTreeSet::new(),
-            progress: Progress { replay_from: start, replay_time: Timestamp::MIN, time: Timestamp::MIN },
+            dirty: VecDeque::new(),
+            idle: VecDeque::new(),
+            announced: Vec::new(),
+            tallies: Tallies::default(),
+            time: Timestamp::MIN,
             next_offset: start,
             retry_offset: 0,
-            snapshotted_at: Instant::now(),
-            snapshotted_offset: start,
+            silent_since: None,
+            at_end: None,
+            now: Instant::now(),
         }
     }
 
-    /// Takes a key over from its snapshot.
-    pub(crate) fn restore(&mut self, key: String, snapshot: Option<(S, i64)>, due: Option<Timestamp>) {
-        if let Some(old) = self.keys.remove(&key)
-            && let Some(at) = old.due
-        {
-            self.timers.remove(&(at, key.clone()));
-        }
-        if let Some((state, next_offset)) = snapshot {
-            if let Some(at) = due {
-                self.timers.insert((at, key.clone()));
+    /// Takes a key over from its snapshot, or drops what an older one said.
+    pub(crate) fn restore(&mut self, key: &str, snapshot: Option<(S, i64)>) {
+        match snapshot {
+            None => drop(self.keys.remove(key)),
+            Some((state, next_offset)) => {
+                let entry = self.keys.get_or_default(key);
+                entry.state = state;
+                entry.next_offset = next_offset;
             }
-            self.keys.insert(key, Entry { state, next_offset, dirty: false, due });
         }
     }
 
-    /// Goes back to where memory has to be rebuilt from; what is applied until [`end_replay`](Self::end_replay) was said
-    /// before.
-    pub(crate) fn begin_replay(&mut self, progress: Progress, from: i64) {
+    /// All snapshots are in; goes back to where memory has to be rebuilt from.
+    pub(crate) fn begin_replay<O: Operator<State = S>>(&mut self, operator: &O, time: Timestamp, from: i64) {
         self.next_offset = from;
-        self.progress.time = progress.replay_time;
+        self.time = time;
+        let (timers, idle, tallies) = (&mut self.timers, &mut self.idle, &mut self.tallies);
+        for entry in self.keys.iter_mut() {
+            schedule(entry, operator, timers);
+            operator.tally(&entry.state, &mut |name| *tallies.entry(name.to_owned()).or_default() += 1);
+            if entry.state.is_idle() {
+                idle.push_back(Arc::clone(&entry.key));
+            }
+        }
     }
 
     /// Replay has reached the committed offset `to`.
-    pub(crate) fn end_replay(&mut self, progress: Progress, from: i64, to: i64) {
-        self.progress = Progress { replay_from: from, ..progress };
+    pub(crate) fn end_replay(&mut self, progress: Progress, to: i64) {
+        self.time = progress.time;
         self.next_offset = to;
-        // Counted from where replay began, so that restarts in a row do not let it grow.
-        self.snapshotted_offset = from;
+    }
+
+    /// Where the partition stands once everything up to now is committed.
+    pub(crate) fn progress(&mut self) -> Progress {
+        let (replay_from, replay_time) = self.oldest_change().map_or((self.next_offset, self.time), |since| (since.offset, since.time));
+        Progress { replay_from, replay_time, time: self.time }
+    }
+
+    fn oldest_change(&mut self) -> Option<Mark> {
+        while let Some(Dirty { key, since }) = self.dirty.front() {
+            if self.keys.get(key).is_some_and(|entry| entry.dirty_since == Some(since.offset)) {
+                return Some(*since);
+            }
+            self.dirty.pop_front();
+        }
+        None
     }
 
     /// Applies one event: first the timers it makes due, in (due, key) order, then the event itself.
@@ -147,31 +169,41 @@ impl<S: State> PartitionState<S> {
         (key, event): (&str, &O::Event),
         origin: Origin,
         cause: &mut dyn FnMut() -> Cause,
-        effects: &mut Effects,
+        records: &mut Vec<OutRecord>,
     ) -> Result<(), Failure> {
-        let at = step.operator.received_at(event);
+        let mut mark = None;
         if let Origin::Input { offset } = origin {
-            if at > self.progress.time {
-                self.advance(step, at, offset, effects)?;
+            let since = Mark { offset, time: self.time, taken_at: self.now };
+            let at = step.operator.received_at(event);
+            if at > self.time {
+                self.advance(step, at, since, records)?;
             }
             self.next_offset = offset + 1;
-            if self.keys.get(key).is_some_and(|entry| entry.next_offset > offset) {
-                return Ok(());
+            mark = Some(since);
+        }
+        let entry = self.keys.get_or_default(key);
+        if mark.is_some_and(|mark| entry.next_offset > mark.offset) {
+            return Ok(());
+        }
+        let said = records.len();
+        let mut outputs = step.outputs(cause, records, &mut self.tallies);
+        let outcome = step.operator.on_event(key, event, &mut entry.state, &mut outputs);
+        let announced = outputs.announced();
+        if outcome.is_err() {
+            records.truncate(said);
+            return outcome;
+        }
+        match mark {
+            Some(mark) => {
+                entry.next_offset = mark.offset + 1;
+                changed(entry, mark, &mut self.dirty);
             }
+            None => announce(entry, &mut self.announced),
         }
-        let next_offset = self.next_offset;
-        let entry = match self.keys.get_mut(key) {
-            Some(entry) => entry,
-            None => self.keys.entry(key.to_owned()).or_insert_with(|| Entry { state: S::default(), next_offset, dirty: false, due: None }),
-        };
-        let mut outputs = step.outputs(cause);
-        step.operator.on_event(key, event, &mut entry.state, &mut outputs)?;
-        let records = outputs.into_records();
-        if !records.is_empty() || origin == Origin::Retry {
-            effects.announced.insert(key.to_owned());
+        if announced {
+            announce(entry, &mut self.announced);
         }
-        effects.outputs.extend(records);
-        Self::touched(entry, step.operator, key, next_offset, &mut self.timers);
+        schedule(entry, step.operator, &mut self.timers);
         Ok(())
     }
 
@@ -180,101 +212,132 @@ impl<S: State> PartitionState<S> {
         &mut self,
         step: &Step<'_, O>,
         to: Timestamp,
-        offset: i64,
-        effects: &mut Effects,
+        mark: Mark,
+        records: &mut Vec<OutRecord>,
     ) -> Result<(), Failure> {
         let mut ahead = Vec::new();
-        while let Some((due, key)) = self.timers.first().filter(|(due, _)| *due <= to).cloned() {
-            self.timers.remove(&(due, key.clone()));
-            let Some(entry) = self.keys.get_mut(&key) else { continue };
+        while self.timers.first().is_some_and(|(due, _)| *due <= to) {
+            let Some((due, key)) = self.timers.pop_first() else { break };
+            let Some(entry) = self.keys.get_mut(&key).filter(|entry| entry.scheduled == Some(due)) else { continue };
             // Replaying: the key's snapshot is from later in the log than this record.
-            if entry.next_offset > offset {
+            if entry.next_offset > mark.offset {
                 ahead.push((due, key));
                 continue;
             }
-            entry.due = None;
-            let mut no_cause = Cause::default;
-            let mut outputs = step.outputs(&mut no_cause);
-            step.operator.on_time(&key, due, &mut entry.state, &mut outputs)?;
-            let records = outputs.into_records();
-            if !records.is_empty() {
-                effects.announced.insert(key.clone());
+            entry.scheduled = None;
+            if step.operator.due(&entry.state) == Some(due) {
+                let mut no_cause = Cause::default;
+                let mut outputs = step.outputs(&mut no_cause, records, &mut self.tallies);
+                step.operator.on_time(&key, due, &mut entry.state, &mut outputs)?;
+                if outputs.announced() {
+                    announce(entry, &mut self.announced);
+                }
+                changed(entry, mark, &mut self.dirty);
             }
-            effects.outputs.extend(records);
-            let next_offset = entry.next_offset;
-            Self::touched(entry, step.operator, &key, next_offset, &mut self.timers);
+            schedule(entry, step.operator, &mut self.timers);
         }
         self.timers.extend(ahead);
-        self.progress.time = to;
+        self.time = to;
         Ok(())
     }
 
-    fn touched<O: Operator<State = S>>(
-        entry: &mut Entry<S>,
-        operator: &O,
-        key: &str,
-        next_offset: i64,
-        timers: &mut BTreeSet<(Timestamp, String)>,
-    ) {
-        entry.dirty = true;
-        entry.next_offset = next_offset;
-        let due = operator.due(&entry.state);
-        if due != entry.due {
-            if let Some(old) = entry.due {
-                timers.remove(&(old, key.to_owned()));
+    /// Brings every key in line with the operator; what they say is in the order of the keys.
+    pub(crate) fn reconcile<O: Operator<State = S>>(&mut self, step: &Step<'_, O>, records: &mut Vec<OutRecord>) -> Result<(), Failure> {
+        let mut said = Vec::new();
+        for entry in self.keys.iter_mut() {
+            let (mut of_key, mut no_cause) = (Vec::new(), Cause::default);
+            let mut outputs = step.outputs(&mut no_cause, &mut of_key, &mut self.tallies);
+            step.operator.reconcile(&entry.key, self.time, &mut entry.state, &mut outputs)?;
+            if outputs.announced() {
+                announce(entry, &mut self.announced);
             }
-            if let Some(new) = due {
-                timers.insert((new, key.to_owned()));
+            schedule(entry, step.operator, &mut self.timers);
+            if !of_key.is_empty() {
+                said.push((Arc::clone(&entry.key), of_key));
             }
-            entry.due = due;
         }
+        said.sort_by(|(one, _), (other, _)| one.cmp(other));
+        records.extend(said.into_iter().flat_map(|(_, of_key)| of_key));
+        Ok(())
     }
 
-    pub(crate) fn snapshot_is_due(&self, records: u64, interval: std::time::Duration) -> bool {
-        let behind = (self.next_offset - self.snapshotted_offset) as u64;
-        behind >= records || (behind > 0 && self.snapshotted_at.elapsed() >= interval)
+    /// Tells the operator of its source.
+    pub(crate) fn source<O: Operator<State = S>>(
+        &mut self,
+        step: &Step<'_, O>,
+        change: super::SourceChange,
+        records: &mut Vec<OutRecord>,
+    ) -> Result<(), Failure> {
+        let mut no_cause = Cause::default;
+        step.operator.on_source(change, &mut step.outputs(&mut no_cause, records, &mut self.tallies))
     }
 
-    /// Every changed key's snapshot, or a tombstone for a key that says nothing. Afterwards nothing before the present
-    /// offset has to be replayed.
-    pub(crate) fn snapshot_changed(&mut self) -> Result<Vec<Snapshot>, Failure> {
-        let changed: Vec<String> = self.keys.iter().filter(|(_, entry)| entry.dirty).map(|(key, _)| key.clone()).collect();
-        let mut snapshots = Vec::with_capacity(changed.len());
-        for key in changed {
-            let snapshot = self.snapshot(&key)?;
-            if snapshot.is_none() {
+    pub(crate) fn has_announced(&self) -> bool {
+        !self.announced.is_empty()
+    }
+
+    /// The snapshots that have to go out with the present transaction: what was announced, what has waited for as long as
+    /// it may, and a tombstone for a key that says nothing and that no replay would meet again.
+    pub(crate) fn snapshots(&mut self, bounds: SnapshotBounds) -> Result<Vec<Snapshot>, Failure> {
+        let mut snapshots = Vec::new();
+        for key in std::mem::take(&mut self.announced) {
+            snapshots.extend(self.snapshot(key, bounds.format)?);
+        }
+        while let Some(since) = self.oldest_change() {
+            if self.next_offset - since.offset < bounds.records && self.now.duration_since(since.taken_at) < bounds.interval {
+                break;
+            }
+            let Some(Dirty { key, .. }) = self.dirty.pop_front() else { break };
+            snapshots.extend(self.snapshot(key, bounds.format)?);
+        }
+        let replay_from = self.progress().replay_from;
+        while let Some(key) = self.idle.front() {
+            let entry = self.keys.get(key).filter(|entry| entry.state.is_idle() && entry.dirty_since.is_none());
+            if entry.is_some_and(|entry| entry.next_offset > replay_from) {
+                break;
+            }
+            let forgotten = entry.is_some();
+            let Some(key) = self.idle.pop_front() else { break };
+            if forgotten {
                 self.keys.remove(&key);
+                snapshots.push((key, None));
             }
-            snapshots.push((key, snapshot));
         }
-        self.progress.replay_from = self.next_offset;
-        self.progress.replay_time = self.progress.time;
-        self.snapshotted_offset = self.next_offset;
-        self.snapshotted_at = Instant::now();
         Ok(snapshots)
     }
 
-    /// One key's snapshot as of now; `None` when it says nothing.
-    pub(crate) fn snapshot(&mut self, key: &str) -> Result<Option<Vec<u8>>, Failure> {
-        let next_offset = self.next_offset;
-        let Some(entry) = self.keys.get_mut(key) else { return Ok(None) };
-        entry.dirty = false;
-        if entry.state.is_idle() && entry.due.is_none() {
-            return Ok(None);
+    fn snapshot(&mut self, key: Arc<str>, format: StateFormat) -> Result<Option<Snapshot>, Failure> {
+        let Some(entry) = self.keys.get_mut(&key) else { return Ok(None) };
+        entry.dirty_since = None;
+        entry.announced = false;
+        if entry.state.is_idle() {
+            self.idle.push_back(Arc::clone(&key));
         }
-        encode_snapshot(&entry.state, next_offset).map(Some).map_err(Failure::fatal)
+        let bytes = encode_snapshot(&entry.state, self.next_offset, format).map_err(Failure::fatal)?;
+        Ok(Some((key, Some(bytes))))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn changed<S>(entry: &mut Entry<S>, mark: Mark, dirty: &mut VecDeque<Dirty>) {
+    if entry.dirty_since.is_none() {
+        entry.dirty_since = Some(mark.offset);
+        dirty.push_back(Dirty { key: Arc::clone(&entry.key), since: mark });
+    }
+}
 
-    #[test]
-    fn progress_survives_the_way_through_the_committed_metadata() {
-        let progress = Progress { replay_from: 42, replay_time: Timestamp::MIN, time: Timestamp::from_micros(-7) };
-        assert_eq!(Progress::from_metadata(&progress.to_metadata()), Some(progress));
-        assert_eq!(Progress::from_metadata(""), None);
-        assert_eq!(Progress::from_metadata("v2 replay_from=1 time=2"), None);
+fn announce<S>(entry: &mut Entry<S>, announced: &mut Vec<Arc<str>>) {
+    if !entry.announced {
+        entry.announced = true;
+        announced.push(Arc::clone(&entry.key));
+    }
+}
+
+/// A timer that moves later is left where it is: on running out it is set anew. Most timers move with every reading.
+fn schedule<O: Operator>(entry: &mut Entry<O::State>, operator: &O, timers: &mut BTreeSet<(Timestamp, Arc<str>)>) {
+    if let Some(due) = operator.due(&entry.state)
+        && entry.scheduled.is_none_or(|scheduled| due < scheduled)
+    {
+        entry.scheduled = Some(due);
+        timers.insert((due, Arc::clone(&entry.key)));
     }
 }

@@ -22,6 +22,9 @@ pub(crate) enum Attempt {
     Committed,
     /// Nothing became visible; the same records may go out again.
     Aborted(KafkaError),
+    /// Nothing became visible and this producer is done: fenced after a pause longer than its transaction's timeout, or
+    /// forgotten by the coordinator.
+    Fenced(KafkaError),
 }
 
 #[derive(Clone, Default)]
@@ -61,7 +64,7 @@ impl Transactions {
         Ok(Self { producer, deliveries })
     }
 
-    /// Sends `records` and moves the group to `offsets`, all or nothing. Fenced or otherwise beyond repair is Fatal.
+    /// Sends `records` and moves the group to `offsets`, all or nothing. No access is Fatal.
     pub(crate) fn commit<'r>(
         &self,
         records: impl Iterator<Item = &'r OutRecord>,
@@ -71,11 +74,11 @@ impl Transactions {
         self.deliveries.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
         match self.attempt(records, offsets, member) {
             Ok(()) => Ok(Attempt::Committed),
-            Err(error) if is_fatal(&error) => Err(Failure::fatal(format!("transaction: {error}"))),
-            Err(error) => {
-                self.abort()?;
-                Ok(Attempt::Aborted(error))
-            }
+            Err(error) if ends_producer(&error) => fenced(error),
+            Err(error) => match self.abort() {
+                Ok(()) => Ok(Attempt::Aborted(error)),
+                Err(error) => fenced(error),
+            },
         }
     }
 
@@ -120,12 +123,25 @@ impl Transactions {
 
     /// Aborting purges what is queued and waits for the reports of it, which only polling takes: so it is asked in short
     /// turns, with a poll in between.
-    fn abort(&self) -> Result<(), Failure> {
-        let turn = || {
+    fn abort(&self) -> Result<(), KafkaError> {
+        until_known(|| {
             self.producer.poll(Duration::ZERO);
             self.producer.abort_transaction(ABORT_TURN)
-        };
-        until_known(turn).map_err(|error| Failure::fatal(format!("transaction cannot be aborted: {error}")))
+        })
+    }
+}
+
+/// What ends a producer ends the process only where a new producer would end the same way.
+fn fenced(error: KafkaError) -> Result<Attempt, Failure> {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(
+            Code::TransactionalIdAuthorizationFailed
+            | Code::TopicAuthorizationFailed
+            | Code::GroupAuthorizationFailed
+            | Code::ClusterAuthorizationFailed,
+        ) => Err(Failure::fatal(format!("transaction: {error}"))),
+        _ => Ok(Attempt::Fenced(error)),
     }
 }
 
@@ -142,7 +158,7 @@ fn until_known(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), K
     }
 }
 
-fn is_fatal(error: &KafkaError) -> bool {
+fn ends_producer(error: &KafkaError) -> bool {
     match error {
         KafkaError::Transaction(error) => error.is_fatal(),
         error => error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal),

@@ -1,286 +1,424 @@
 //! One worker thread: one consumer, one transactional producer, the state of its partitions.
 //!
-//! No transaction stays open across a wait: what a poll brought is committed before the next poll, so a revocation
-//! (which only a poll can report) never finds anything half done.
+//! No transaction stays open across a wait. What a turn took is committed before the next turn, or is lost with its
+//! partition: a revocation drops state and outputs of a partition together, and the next owner begins at what was
+//! committed.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 
-use events::{Event, Timestamp};
+use events::{Event, Timestamp, topics};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use service::{HealthCheck, Shutdown};
 use telemetry::metrics;
+use tokio::sync::watch;
 
-use super::partition::{Effects, Origin, PartitionState, Step};
-use super::restore::Restorer;
-use super::state::RETRY_POSITION_KEY;
+use super::partition::{Origin, PartitionState, SnapshotBounds, Step};
+use super::restore::{Request, Restored, Restorer};
+use super::state::{RETRY_POSITION_KEY, SILENT_SINCE_KEY};
 use super::transaction::{Attempt, Transactions};
-use super::{Operator, OperatorContext};
-use crate::consumer::{Change, Member};
-use crate::decode::decode_blocking;
+use super::{Operator, OperatorContext, SourceChange};
+use crate::consumer::{Change, Member, Polled};
+use crate::decode::Decoder;
 use crate::failure::backoff;
 use crate::record::Cause;
 use crate::{Failure, OutRecord, Record, dlq};
 
 const POLL: Duration = Duration::from_millis(50);
 
-pub(crate) struct Worker<O: Operator> {
-    operator: Arc<O>,
-    context: OperatorContext,
+/// How a session in the group ended.
+enum Ended {
+    Shutdown,
+    /// Fenced: everything this worker held is another's by now, or will be restored from what was committed.
+    Fenced,
+}
+
+/// Works until the shutdown; what was taken is committed then. A worker that was fenced begins anew, as another member
+/// under another transactional id.
+pub(crate) fn run<O: Operator>(
+    operators: &watch::Receiver<Arc<O>>,
+    context: &OperatorContext,
     number: usize,
-    health: HealthCheck,
-    runtime: tokio::runtime::Handle,
+    health: &HealthCheck,
+    runtime: &tokio::runtime::Handle,
+    shutdown: &Shutdown,
+) -> Result<(), Failure> {
+    while let Some(transactions) = reach_kafka::<O>(context, number, health, shutdown)? {
+        let restorer = Restorer::<O>::new(context, runtime, shutdown)?;
+        let (requests, asked) = mpsc::channel();
+        let (answers, answered) = mpsc::channel();
+        let ended = std::thread::scope(|scope| {
+            scope.spawn(move || restorer.serve(&asked, &answers));
+            let mut operators = operators.clone();
+            let operator = operators.borrow_and_update().clone();
+            let mut worker = Worker {
+                operators,
+                operator,
+                context,
+                number,
+                health,
+                decoder: Decoder::new(&context.registry, runtime),
+                restores: Restores { requests, answered, assignment: 0, awaited: BTreeMap::new() },
+                partitions: BTreeMap::new(),
+                limit: dlq::Limit::new(context.config.dlq_limit),
+                committed_at: Instant::now(),
+                names: Names::of::<O>(context),
+                meters: Meters::of::<O>(context),
+            };
+            worker.run(&transactions, shutdown)
+        })?;
+        if matches!(ended, Ended::Shutdown) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Kafka may not be there yet; that is no reason to die.
+fn reach_kafka<O: Operator>(
+    context: &OperatorContext,
+    number: usize,
+    health: &HealthCheck,
+    shutdown: &Shutdown,
+) -> Result<Option<Transactions>, Failure> {
+    let transactional_id = context.kafka.prefixed(&format!("{}-{}-{number}", O::STAGE, uuid::Uuid::new_v4()));
+    for attempt in 0.. {
+        match Transactions::begin_with(&context.kafka, &transactional_id) {
+            Ok(transactions) => return Ok(Some(transactions)),
+            Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
+            Err(later) => {
+                later.note("reaching Kafka");
+                health.not_ready(later.to_string());
+                std::thread::sleep(backoff(attempt, number as u64));
+            }
+        }
+        if shutdown.is_cancelled() {
+            break;
+        }
+    }
+    Ok(None)
+}
+
+struct Worker<'a, O: Operator> {
+    operators: watch::Receiver<Arc<O>>,
+    operator: Arc<O>,
+    context: &'a OperatorContext,
+    number: usize,
+    health: &'a HealthCheck,
+    decoder: Decoder<'a, O::Event>,
+    restores: Restores<O>,
+    partitions: BTreeMap<i32, Owned<O::State>>,
+    limit: dlq::Limit,
+    committed_at: Instant,
+    names: Names,
+    meters: Meters,
+}
+
+/// A partition this worker owns.
+struct Owned<S> {
+    state: PartitionState<S>,
+    /// To be written with the next transaction.
+    pending: Vec<OutRecord>,
+    committed_offset: i64,
+}
+
+impl<S> Owned<S> {
+    fn has_moved(&self) -> bool {
+        self.state.next_offset != self.committed_offset || !self.pending.is_empty()
+    }
+}
+
+/// Partitions on their way from another owner to this one.
+struct Restores<O: Operator> {
+    requests: Sender<Request<O>>,
+    answered: Receiver<Result<Restored<O::State>, Failure>>,
+    /// Number of the assignment made last.
+    assignment: u64,
+    /// Each with the assignment it is restored for.
+    awaited: BTreeMap<i32, u64>,
+}
+
+struct Names {
     input: String,
     retry: String,
     state: String,
-    partitions: HashMap<i32, PartitionState<O::State>>,
-    limit: dlq::Limit,
-    committed_at: Instant,
-    /// Partitions with processed records whose offsets are not committed yet.
-    uncommitted: BTreeSet<i32>,
-    meters: Meters,
+}
+
+impl Names {
+    fn of<O: Operator>(context: &OperatorContext) -> Self {
+        Self {
+            input: context.kafka.prefixed(O::Event::SCHEMA.topic),
+            retry: context.kafka.prefixed(&topics::retry(O::STAGE)),
+            state: context.kafka.prefixed(&topics::state(O::STAGE)),
+        }
+    }
 }
 
 struct Meters {
     taken: metrics::Counter,
+    given: HashMap<String, metrics::Counter>,
+    committed: metrics::Counter,
+    aborted: metrics::Counter,
     processing: metrics::Histogram,
-    from_measured: metrics::Histogram,
+    from_received: metrics::Histogram,
     keys: metrics::GaugeF64,
     owned: metrics::GaugeF64,
     lag_seconds: metrics::GaugeF64,
 }
 
-/// What one transaction holds, by partition, so that a partition that was lost meanwhile can be left out.
-#[derive(Default)]
-struct Plan {
-    records: BTreeMap<i32, Vec<OutRecord>>,
-}
-
-impl<O: Operator> Worker<O> {
-    pub(crate) fn new(
-        operator: Arc<O>,
-        context: OperatorContext,
-        number: usize,
-        health: HealthCheck,
-        runtime: tokio::runtime::Handle,
-    ) -> Self {
+impl Meters {
+    fn of<O: Operator>(context: &OperatorContext) -> Self {
         let input = context.kafka.prefixed(O::Event::SCHEMA.topic);
-        let limit = dlq::Limit::new(context.config.dlq_limit);
-        let meters = Meters {
+        let transactions = |outcome| metrics::counter("fieldwatch_transactions", &[("stage", O::STAGE), ("outcome", outcome)]);
+        Self {
             taken: metrics::counter("fieldwatch_messages_in", &[("topic", &input)]),
+            given: HashMap::new(),
+            committed: transactions("committed"),
+            aborted: transactions("aborted"),
             processing: metrics::histogram("fieldwatch_processing_seconds", &[("stage", O::STAGE)]),
-            from_measured: metrics::histogram("fieldwatch_end_to_end_seconds", &[("topic", &input), ("from", "received_at")]),
+            from_received: metrics::histogram("fieldwatch_end_to_end_seconds", &[("topic", &input), ("from", "received_at")]),
             keys: metrics::gauge("fieldwatch_state_keys", &[("stage", O::STAGE)]),
             owned: metrics::gauge("fieldwatch_assigned_partitions", &[("topic", &input)]),
             lag_seconds: metrics::gauge("fieldwatch_lag_seconds", &[("topic", &input)]),
-        };
-        Self {
-            retry: context.kafka.prefixed(&events::topics::retry(O::STAGE)),
-            state: context.kafka.prefixed(&events::topics::state(O::STAGE)),
-            input,
-            operator,
-            context,
-            number,
-            health,
-            runtime,
-            partitions: HashMap::new(),
-            limit,
-            committed_at: Instant::now(),
-            uncommitted: BTreeSet::new(),
-            meters,
         }
     }
 
-    /// Works until the shutdown; what was taken is committed then.
-    pub(crate) fn run(mut self, shutdown: &Shutdown) -> Result<(), Failure> {
-        let kafka = self.context.kafka.clone();
-        let transactional_id = kafka.prefixed(&format!("{}-{}-{}", O::STAGE, uuid::Uuid::new_v4(), self.number));
-        let Some(transactions) = self.reach_kafka(&transactional_id, shutdown)? else { return Ok(()) };
-        let restorer = Restorer::new(&self.context, O::STAGE, self.input.clone(), self.state.clone())?;
+    fn gave(&mut self, topic: &str) {
+        if !self.given.contains_key(topic) {
+            self.given.insert(topic.to_owned(), metrics::counter("fieldwatch_messages_out", &[("topic", topic)]));
+        }
+        if let Some(counter) = self.given.get(topic) {
+            counter.inc();
+        }
+    }
+
+    /// Once a turn, for the record that waited longest.
+    fn age(&self, received_at: Timestamp) {
+        let age = Timestamp::from(SystemTime::now()).since(received_at).as_secs_f64();
+        self.lag_seconds.set(age);
+        self.from_received.observe(age);
+    }
+}
+
+impl<O: Operator> Worker<'_, O> {
+    fn run(&mut self, transactions: &Transactions, shutdown: &Shutdown) -> Result<Ended, Failure> {
+        let kafka = &self.context.kafka;
         let retry = kafka
             .consumer(&format!("{}-retry", O::STAGE))?
             .set("group.id", kafka.prefixed(&format!("{}-retry", O::STAGE)))
             .create::<BaseConsumer>()?;
-        let member = Member::join(&kafka, O::STAGE, std::slice::from_ref(&self.input))?;
+        let member = Member::join(kafka, O::STAGE, std::slice::from_ref(&self.names.input))?;
         self.health.ready();
-
         while !shutdown.is_cancelled() {
             self.health.beat();
-            self.follow_changes(&member, &restorer, &retry)?;
-            let wait = if self.uncommitted.is_empty() { POLL } else { POLL.min(self.context.config.commit_interval) };
-            let batch = member.poll_batch(self.context.config.max_poll_records, wait)?;
-            self.follow_revocations(&member);
-            let started = Instant::now();
-            let mut plan = Plan::default();
-            for message in &batch {
-                self.take(message, true, &member, &mut plan)?;
+            self.follow_operator()?;
+            self.follow_changes(&member)?;
+            if self.take_restored(&member)? {
+                self.assign_retries(&retry)?;
             }
-            if !self.partitions.is_empty() {
-                while let Some(redriven) = retry.poll(Duration::ZERO) {
-                    match redriven.map_err(Failure::from) {
-                        Ok(message) => self.take(&message, false, &member, &mut plan)?,
-                        Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
-                        Err(later) => {
-                            later.note(&self.retry);
-                            break;
-                        }
-                    }
-                }
+            let waits = self.partitions.values().any(Owned::has_moved);
+            let wait = if waits { POLL.min(self.context.config.commit_interval) } else { POLL };
+            let started = self.take_turn(&member, wait)?;
+            self.take_redriven(&member, &retry)?;
+            self.judge_silence()?;
+            if !self.commit(transactions, &member)? {
+                return Ok(Ended::Fenced);
             }
-            if !batch.is_empty() {
-                self.meters.taken.inc_by(batch.len() as u64);
+            if let Some(started) = started {
+                self.meters.processing.observe(started.elapsed().as_secs_f64());
             }
-            drop(batch);
-            self.add_due_snapshots(&mut plan)?;
-            self.commit(&transactions, &member, plan)?;
-            self.meters.processing.observe(started.elapsed().as_secs_f64());
         }
-        self.commit_offsets(&member, CommitMode::Sync)
+        self.commit_offsets(&member, CommitMode::Sync)?;
+        Ok(Ended::Shutdown)
     }
 
-    /// Kafka may not be there yet; that is no reason to die.
-    fn reach_kafka(&mut self, transactional_id: &str, shutdown: &Shutdown) -> Result<Option<Transactions>, Failure> {
-        for attempt in 0.. {
-            match Transactions::begin_with(&self.context.kafka, transactional_id) {
-                Ok(transactions) => return Ok(Some(transactions)),
+    /// Takes what is there, up to the limit of a turn; returns when the first message came.
+    fn take_turn(&mut self, member: &Member, mut wait: Duration) -> Result<Option<Instant>, Failure> {
+        let mut started = None;
+        let mut taken = 0;
+        while taken < self.context.config.max_poll_records {
+            match member.poll(wait)? {
+                Polled::Message(message) => {
+                    if started.is_none() {
+                        let now = Instant::now();
+                        self.partitions.values_mut().for_each(|owned| owned.state.now = now);
+                        started = Some(now);
+                    }
+                    taken += 1;
+                    self.take(&message, true, member, taken == 1)?;
+                }
+                Polled::End(partition) => {
+                    if let Some(owned) = self.partitions.get_mut(&partition) {
+                        owned.state.at_end.get_or_insert_with(Instant::now);
+                    }
+                }
+                Polled::Nothing => break,
+            }
+            wait = Duration::ZERO;
+        }
+        self.meters.taken.inc_by(taken as u64);
+        self.follow_revocations(member);
+        Ok(started)
+    }
+
+    fn take_redriven(&mut self, member: &Member, retry: &BaseConsumer) -> Result<(), Failure> {
+        if self.partitions.is_empty() {
+            return Ok(());
+        }
+        while let Some(redriven) = retry.poll(Duration::ZERO) {
+            match redriven.map_err(Failure::from) {
+                Ok(message) => self.take(&message, false, member, false)?,
                 Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
                 Err(later) => {
-                    later.note("reaching Kafka");
-                    self.health.not_ready(later.to_string());
-                    std::thread::sleep(backoff(attempt, self.number as u64));
+                    later.note(&self.names.retry);
+                    break;
                 }
             }
-            if shutdown.is_cancelled() {
-                break;
-            }
-        }
-        Ok(None)
-    }
-
-    fn follow_changes(&mut self, member: &Member, restorer: &Restorer, retry: &BaseConsumer) -> Result<(), Failure> {
-        let mut changed = false;
-        for change in member.changes() {
-            changed = true;
-            match change {
-                Change::Revoked(revoked) => self.drop_partitions(&revoked),
-                Change::Assigned(assigned) => {
-                    let mut starts = Vec::with_capacity(assigned.len());
-                    for (topic, partition) in assigned {
-                        let state = self.restore(member, restorer, partition)?;
-                        starts.push(((topic, partition), Offset::Offset(state.next_offset)));
-                        self.partitions.insert(partition, state);
-                    }
-                    member.start(&starts)?;
-                }
-            }
-        }
-        if changed {
-            self.assign_retries(retry)?;
-            self.meters.owned.set(self.partitions.len() as f64);
         }
         Ok(())
     }
 
-    fn restore(&self, member: &Member, restorer: &Restorer, partition: i32) -> Result<PartitionState<O::State>, Failure> {
-        for attempt in 0.. {
-            match restorer.restore(&*self.operator, &self.context, &self.runtime, member, partition) {
-                Err(Failure::Transient(problem)) if attempt < 20 => {
-                    Failure::Transient(problem).note("restoring");
-                    std::thread::sleep(backoff(attempt, partition as u64));
-                }
-                outcome => return outcome,
+    /// A new operator takes over: every key is brought in line with it.
+    fn follow_operator(&mut self) -> Result<(), Failure> {
+        if self.operators.has_changed().unwrap_or(false) {
+            self.operator = Arc::clone(&self.operators.borrow_and_update());
+            let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input };
+            for owned in self.partitions.values_mut() {
+                owned.state.reconcile(&step, &mut owned.pending)?;
             }
         }
-        Err(Failure::fatal(format!("{} [{partition}] cannot be restored", self.state)))
+        Ok(())
+    }
+
+    fn follow_changes(&mut self, member: &Member) -> Result<(), Failure> {
+        for change in member.changes() {
+            match change {
+                Change::Revoked(revoked) => self.drop_partitions(&revoked),
+                Change::Assigned(assigned) => {
+                    self.restores.assignment += 1;
+                    let (assignment, operator) = (self.restores.assignment, Arc::clone(&self.operator));
+                    let partitions: Vec<i32> = assigned.iter().map(|(_, partition)| *partition).collect();
+                    self.health.not_ready(format!("{} partitions are being restored", partitions.len()));
+                    self.restores.awaited.extend(partitions.iter().map(|partition| (*partition, assignment)));
+                    if self.restores.requests.send(Request { assignment, operator, partitions }).is_err() {
+                        return Err(Failure::fatal("the restoring thread has ended"));
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Revocations are followed at once, so that nothing more is done for a partition that is gone; assignments wait
     /// for the next turn.
     fn follow_revocations(&mut self, member: &Member) {
-        let revoked = member.take_revoked();
-        self.drop_partitions(&revoked);
+        if member.has_changes() {
+            let revoked = member.take_revoked();
+            self.drop_partitions(&revoked);
+        }
     }
 
     fn drop_partitions(&mut self, revoked: &[(String, i32)]) {
         for (_, partition) in revoked {
             self.partitions.remove(partition);
-            self.uncommitted.remove(partition);
+            self.restores.awaited.remove(partition);
         }
+        self.meters.owned.set(self.partitions.len() as f64);
+    }
+
+    /// Starts the partitions that are restored by now; tells whether there were any.
+    fn take_restored(&mut self, member: &Member) -> Result<bool, Failure> {
+        let restored = match self.restores.answered.try_recv() {
+            Ok(restored) => restored?,
+            Err(TryRecvError::Empty) => return Ok(false),
+            Err(TryRecvError::Disconnected) => return Err(Failure::fatal("the restoring thread has ended")),
+        };
+        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input };
+        let mut starts = Vec::with_capacity(restored.partitions.len());
+        for (mut state, mut pending) in restored.partitions {
+            let number = state.number;
+            if self.restores.awaited.get(&number) != Some(&restored.assignment) {
+                continue;
+            }
+            self.restores.awaited.remove(&number);
+            state.reconcile(&step, &mut pending)?;
+            let committed_offset = state.next_offset;
+            starts.push(((self.names.input.clone(), number), Offset::Offset(committed_offset)));
+            self.partitions.insert(number, Owned { state, pending, committed_offset });
+        }
+        member.start(&starts)?;
+        self.meters.owned.set(self.partitions.len() as f64);
+        if self.restores.awaited.is_empty() {
+            self.health.ready();
+        }
+        Ok(true)
     }
 
     /// Reads retry[i] for every input partition i owned, from the position in its state.
     fn assign_retries(&self, retry: &BaseConsumer) -> Result<(), Failure> {
         let mut wanted = TopicPartitionList::new();
-        for (number, state) in &self.partitions {
-            wanted.add_partition_offset(&self.retry, *number, Offset::Offset(state.retry_offset))?;
+        for (number, owned) in &self.partitions {
+            wanted.add_partition_offset(&self.names.retry, *number, Offset::Offset(owned.state.retry_offset))?;
         }
         retry.assign(&wanted).map_err(Failure::from)
     }
 
-    /// Processes one message into `plan`. Poison becomes a dead letter in the same transaction.
-    fn take(&mut self, message: &BorrowedMessage<'_>, from_input: bool, member: &Member, plan: &mut Plan) -> Result<(), Failure> {
+    /// Processes one message. Poison becomes a dead letter in the same transaction.
+    fn take(&mut self, message: &BorrowedMessage<'_>, from_input: bool, member: &Member, first: bool) -> Result<(), Failure> {
         let number = message.partition();
         let event = message.payload().map(|value| self.decode(value, member));
-        let Some(partition) = self.partitions.get_mut(&number) else { return Ok(()) };
-        let records = plan.records.entry(number).or_default();
+        self.follow_revocations(member);
+        let Some(Owned { state, pending, .. }) = self.partitions.get_mut(&number) else { return Ok(()) };
+        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input };
         let origin = if from_input {
-            if message.offset() < partition.next_offset {
+            if message.offset() < state.next_offset {
                 return Ok(());
             }
+            state.at_end = None;
             Origin::Input { offset: message.offset() }
         } else {
-            partition.retry_offset = message.offset() + 1;
-            records.push(
-                OutRecord::new(&self.state, Some(RETRY_POSITION_KEY.to_vec()), Some(partition.retry_offset.to_be_bytes().to_vec()))
-                    .partition(number),
-            );
+            state.retry_offset = message.offset() + 1;
+            pending.push(own_record(&self.names.state, number, RETRY_POSITION_KEY, Some(state.retry_offset)));
             Origin::Retry
         };
-        let mut effects = Effects::default();
         let outcome = match event {
             None => Ok(()),
             Some(Err(failure)) => Err(failure),
             Some(Ok(event)) => {
-                let key = String::from_utf8_lossy(message.key().unwrap_or_default());
-                let mut cause = || Cause::of(message);
-                let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.input, silent: false };
-                if from_input {
-                    let age = Timestamp::from(SystemTime::now()).since(self.operator.received_at(&event));
-                    self.meters.lag_seconds.set(age.as_secs_f64());
-                    self.meters.from_measured.observe(age.as_secs_f64());
+                let at = self.operator.received_at(&event);
+                if first {
+                    self.meters.age(at);
                 }
-                partition.apply(&step, (&key, &event), origin, &mut cause, &mut effects)
+                if from_input && let Some(since) = state.silent_since.take() {
+                    pending.push(own_record(&self.names.state, number, SILENT_SINCE_KEY, None));
+                    state.source(&step, SourceChange::Speaks { partition: number, since, at }, pending)?;
+                }
+                let key = String::from_utf8_lossy(message.key().unwrap_or_default());
+                state.apply(&step, (&key, &event), origin, &mut || Cause::of(message), pending)
             }
         };
-        let poison = match outcome {
-            Ok(()) => None,
-            Err(Failure::Poison(poison)) => Some(poison),
-            Err(failure) => return Err(failure),
-        };
-        self.limit.count(poison.is_some())?;
-        if let Some(poison) = poison {
-            Failure::Poison(poison.clone()).note(&self.input);
-            records.push(dlq::letter(&self.context.kafka, O::STAGE, &Record::from_message(message), &poison));
+        if let Origin::Input { offset } = origin {
+            state.next_offset = offset + 1;
         }
-        if from_input {
-            partition.next_offset = message.offset() + 1;
-            self.uncommitted.insert(number);
+        match outcome {
+            Ok(()) => self.limit.count(false),
+            Err(Failure::Poison(poison)) => {
+                Failure::Poison(poison.clone()).note(&self.names.input);
+                pending.push(dlq::letter(&self.context.kafka, O::STAGE, &Record::from_message(message), &poison));
+                self.limit.count(true)
+            }
+            Err(failure) => Err(failure),
         }
-        records.append(&mut effects.outputs);
-        for key in effects.announced {
-            let snapshot = partition.snapshot(&key)?;
-            records.push(OutRecord::new(&self.state, Some(key.into_bytes()), snapshot).partition(number));
-        }
-        Ok(())
     }
 
-    /// Decodes; while the registry is out of reach, waits with everything paused.
-    fn decode(&self, value: &[u8], member: &Member) -> Result<O::Event, Failure> {
+    /// Decodes a value; a registry out of reach is waited for, the partitions paused, the group kept alive.
+    fn decode(&mut self, value: &[u8], member: &Member) -> Result<O::Event, Failure> {
         for attempt in 0.. {
-            match decode_blocking::<O::Event>(&self.context.registry, &self.runtime, value) {
+            match self.decoder.decode(value) {
                 Err(Failure::Transient(problem)) if !member.has_changes() => {
                     Failure::Transient(problem.clone()).note("decoding");
                     self.health.not_ready(problem);
@@ -298,65 +436,97 @@ impl<O: Operator> Worker<O> {
         Err(Failure::transient("decoding"))
     }
 
-    fn add_due_snapshots(&mut self, plan: &mut Plan) -> Result<(), Failure> {
-        let (records, interval) = (self.context.config.snapshot_records, self.context.config.snapshot_interval);
-        for (number, partition) in &mut self.partitions {
-            if partition.snapshot_is_due(records, interval) {
-                let out = plan.records.entry(*number).or_default();
-                for (key, snapshot) in partition.snapshot_changed()? {
-                    out.push(OutRecord::new(&self.state, Some(key.into_bytes()), snapshot).partition(*number));
-                }
+    /// A partition that was at its end for as long as its source may be silent says so, once.
+    fn judge_silence(&mut self) -> Result<(), Failure> {
+        let patience = self.context.config.source_silence;
+        if patience.is_zero() {
+            return Ok(());
+        }
+        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input };
+        for (number, Owned { state, pending, .. }) in &mut self.partitions {
+            let silent = state.at_end.is_some_and(|at_end| at_end.elapsed() >= patience);
+            if silent && state.silent_since.is_none() && state.time > Timestamp::MIN {
+                let since = state.time;
+                state.silent_since = Some(since);
+                pending.push(own_record(&self.names.state, *number, SILENT_SINCE_KEY, Some(since.as_micros())));
+                state.source(&step, SourceChange::Silent { partition: *number, since }, pending)?;
             }
         }
         Ok(())
     }
 
-    /// Commits in a transaction when there is anything to write, else now and then and without one. After an abort the
-    /// same bytes go out again for the partitions still owned: memory is ahead and cannot rewind.
-    fn commit(&mut self, transactions: &Transactions, member: &Member, mut plan: Plan) -> Result<(), Failure> {
-        plan.records.retain(|_, records| !records.is_empty());
+    /// Commits in a transaction when there is anything to write: at once when there is output, else now and then. After
+    /// an abort the same bytes go out again for the partitions still owned: memory is ahead and cannot rewind. False: this
+    /// worker was fenced.
+    fn commit(&mut self, transactions: &Transactions, member: &Member) -> Result<bool, Failure> {
+        let said = self.partitions.values().any(|owned| !owned.pending.is_empty() || owned.state.has_announced());
+        if !said && self.committed_at.elapsed() < self.context.config.commit_interval {
+            return Ok(true);
+        }
+        self.add_snapshots()?;
         for attempt in 0.. {
-            plan.records.retain(|number, _| self.partitions.contains_key(number));
-            if plan.records.is_empty() {
+            if self.partitions.values().all(|owned| owned.pending.is_empty()) {
                 break;
             }
-            let touched: Vec<i32> = plan.records.keys().copied().chain(self.uncommitted.iter().copied()).collect();
-            let offsets = self.offsets(touched.into_iter())?;
-            match transactions.commit(plan.records.values().flatten(), &offsets, member)? {
+            let offsets = self.offsets()?;
+            let records = self.partitions.values().flat_map(|owned| &owned.pending);
+            match transactions.commit(records, &offsets, member)? {
                 Attempt::Committed => {
-                    metrics::counter("fieldwatch_transactions", &[("stage", O::STAGE), ("outcome", "committed")]).inc();
-                    let delivered = plan.records.values().flatten().filter(|record| record.topic != self.state);
-                    for record in delivered {
-                        metrics::counter("fieldwatch_messages_out", &[("topic", &record.topic)]).inc();
-                    }
-                    self.uncommitted.clear();
-                    self.committed_at = Instant::now();
-                    return Ok(());
+                    self.committed();
+                    return Ok(true);
                 }
                 Attempt::Aborted(error) => {
-                    metrics::counter("fieldwatch_transactions", &[("stage", O::STAGE), ("outcome", "aborted")]).inc();
-                    Failure::transient(format!("transaction aborted: {error}")).note(&self.input);
+                    self.meters.aborted.inc();
+                    Failure::transient(format!("transaction aborted: {error}")).note(&self.names.input);
                     self.health.beat();
                     member.wait(backoff(attempt, self.number as u64))?;
                     self.follow_revocations(member);
                 }
+                Attempt::Fenced(error) => {
+                    self.meters.aborted.inc();
+                    Failure::transient(format!("fenced, begins anew: {error}")).note(&self.names.input);
+                    self.health.not_ready("fenced");
+                    return Ok(false);
+                }
             }
         }
-        if self.committed_at.elapsed() >= self.context.config.commit_interval {
-            self.meters.keys.set(self.partitions.values().map(|partition| partition.keys.len()).sum::<usize>() as f64);
-            self.commit_offsets(member, CommitMode::Async)?;
+        self.commit_offsets(member, CommitMode::Async)?;
+        Ok(true)
+    }
+
+    fn add_snapshots(&mut self) -> Result<(), Failure> {
+        let config = &self.context.config;
+        let bounds =
+            SnapshotBounds { records: config.snapshot_records as i64, interval: config.snapshot_interval, format: config.state_format };
+        for (number, Owned { state, pending, .. }) in &mut self.partitions {
+            state.now = Instant::now();
+            for (key, snapshot) in state.snapshots(bounds)? {
+                pending.push(OutRecord::new(&self.names.state, Some(key.as_bytes().to_vec()), snapshot).partition(*number));
+            }
         }
         Ok(())
     }
 
+    fn committed(&mut self) {
+        self.meters.committed.inc();
+        self.committed_at = Instant::now();
+        for owned in self.partitions.values_mut() {
+            owned.committed_offset = owned.state.next_offset;
+            for record in owned.pending.drain(..).filter(|record| record.topic != self.names.state) {
+                self.meters.gave(&record.topic);
+            }
+        }
+    }
+
     fn commit_offsets(&mut self, member: &Member, mode: CommitMode) -> Result<(), Failure> {
         self.committed_at = Instant::now();
-        if self.uncommitted.is_empty() {
+        self.meters.keys.set(self.partitions.values().map(|owned| owned.state.keys.len()).sum::<usize>() as f64);
+        let offsets = self.offsets()?;
+        if offsets.count() == 0 {
             return Ok(());
         }
-        let offsets = self.offsets(self.uncommitted.iter().copied())?;
         match member.commit(&offsets, mode) {
-            Ok(()) => self.uncommitted.clear(),
+            Ok(()) => self.partitions.values_mut().for_each(|owned| owned.committed_offset = owned.state.next_offset),
             Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
             // The next commit has them; until then a new owner would only replay more.
             Err(later) => later.note("committing offsets"),
@@ -364,15 +534,19 @@ impl<O: Operator> Worker<O> {
         Ok(())
     }
 
-    fn offsets(&self, numbers: impl Iterator<Item = i32>) -> Result<TopicPartitionList, Failure> {
+    /// Offsets of every partition that moved or is written for, each with its progress.
+    fn offsets(&mut self) -> Result<TopicPartitionList, Failure> {
         let mut offsets = TopicPartitionList::new();
-        for number in numbers.collect::<BTreeSet<_>>() {
-            if let Some(partition) = self.partitions.get(&number) {
-                let mut element = offsets.add_partition(&self.input, number);
-                element.set_offset(Offset::Offset(partition.next_offset))?;
-                element.set_metadata(partition.progress.to_metadata());
-            }
+        for (number, owned) in self.partitions.iter_mut().filter(|(_, owned)| owned.has_moved()) {
+            let mut element = offsets.add_partition(&self.names.input, *number);
+            element.set_offset(Offset::Offset(owned.state.next_offset))?;
+            element.set_metadata(owned.state.progress().to_metadata());
         }
         Ok(offsets)
     }
+}
+
+/// A record of the runtime's own in the state topic: a number, or nothing.
+fn own_record(topic: &str, partition: i32, key: &[u8], number: Option<i64>) -> OutRecord {
+    OutRecord::new(topic, Some(key.to_vec()), number.map(|number| number.to_be_bytes().to_vec())).partition(partition)
 }

@@ -4,15 +4,17 @@ use events::codec::SchemaId;
 use events::{DeviceStatus, Reading};
 use proptest::prelude::*;
 use stream::EventWriter;
+use stream::operator::Operator;
 use stream::operator::driver::{Driver, Said};
 
+use crate::busy::Busy;
 use crate::operator::{EveryTenth, reading};
 
 /// What happens to a process between two records.
 #[derive(Clone, Copy, Debug)]
 enum Act {
     Process(usize),
-    Snapshot,
+    SnapshotWithin(i64),
     Commit,
     Crash,
 }
@@ -20,7 +22,8 @@ enum Act {
 fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         4 => (1..30_usize).prop_map(Act::Process),
-        1 => Just(Act::Snapshot),
+        1 => Just(Act::SnapshotWithin(0)),
+        1 => (0..40_i64).prop_map(Act::SnapshotWithin),
         2 => Just(Act::Commit),
         1 => Just(Act::Crash),
     ]
@@ -28,7 +31,7 @@ fn act() -> impl Strategy<Value = Act> {
 
 /// Readings of a few devices; steps of time long enough now and then for a silence.
 fn log() -> impl Strategy<Value = Vec<Reading>> {
-    let step = prop_oneof![9 => 0..5_i64, 1 => 55..130_i64];
+    let step = prop_oneof![5 => 0..5_i64, 1 => 55..130_i64];
     prop::collection::vec((0..4_usize, step), 0..300).prop_map(|steps| {
         let mut at = 0;
         let reading = |(device, step): (usize, i64)| {
@@ -39,32 +42,97 @@ fn log() -> impl Strategy<Value = Vec<Reading>> {
     })
 }
 
-fn driver(log: &[Reading]) -> Driver<EveryTenth> {
+fn driver<O: Operator<Event = Reading>>(operator: O, log: &[Reading]) -> Driver<O> {
     let kafka = testkit::kafka_config();
     let writer = EventWriter::new("test", &kafka).with_id::<DeviceStatus>(SchemaId(1)).unwrap();
-    let mut driver = Driver::new(EveryTenth, writer);
+    let mut driver = Driver::new(operator, writer);
     for reading in log {
         driver.append(reading.clone());
     }
     driver
 }
 
-fn uninterrupted(log: &[Reading]) -> Vec<Said> {
-    driver(log).finish().unwrap().to_vec()
+fn cut<O: Operator<Event = Reading>>(mut driver: Driver<O>, acts: &[Act]) -> Vec<Said> {
+    for act in acts {
+        match act {
+            Act::Process(count) => driver.process(*count).unwrap(),
+            Act::SnapshotWithin(records) => driver.snapshot_within(*records).unwrap(),
+            Act::Commit => driver.commit().unwrap(),
+            Act::Crash => driver.crash().unwrap(),
+        }
+    }
+    driver.finish().unwrap().to_vec()
 }
 
 proptest! {
     #[test]
     fn any_cut_gives_the_outputs_of_no_cut(log in log(), acts in prop::collection::vec(act(), 0..60)) {
-        let mut driver = driver(&log);
-        for act in acts {
-            match act {
-                Act::Process(count) => driver.process(count).unwrap(),
-                Act::Snapshot => driver.snapshot().unwrap(),
-                Act::Commit => driver.commit(),
-                Act::Crash => driver.crash().unwrap(),
-            }
-        }
-        prop_assert_eq!(driver.finish().unwrap(), uninterrupted(&log));
+        prop_assert_eq!(cut(driver(EveryTenth, &log), &acts), cut(driver(EveryTenth, &log), &[]));
     }
+
+    #[test]
+    fn also_where_keys_share_a_limit_and_are_forgotten(log in log(), acts in prop::collection::vec(act(), 0..60)) {
+        let busy = || Busy { watched: "sensor" };
+        prop_assert_eq!(cut(driver(busy(), &log), &acts), cut(driver(busy(), &log), &[]));
+    }
+}
+
+fn reasons(said: &[Said]) -> Vec<(String, usize)> {
+    said.iter().map(|said| (String::from_utf8(said.key.clone()).unwrap(), said.value.len())).collect()
+}
+
+#[test]
+fn a_key_that_says_nothing_is_forgotten_once_no_replay_would_meet_it() {
+    let mut log = vec![reading("sensor-0", 0, 1.0)];
+    log.extend((0..12).map(|at| reading("sensor-1", at, 1.0)));
+    log.push(reading("sensor-2", 200, 1.0));
+    let mut driver = driver(Busy { watched: "sensor" }, &log);
+    driver.process(14).unwrap();
+    driver.commit().unwrap();
+    assert_eq!(driver.keys(), (3, 1), "sensor-1 was announced, and so snapshotted; a replay from sensor-0 still meets it");
+    driver.snapshot().unwrap();
+    driver.commit().unwrap();
+    assert_eq!(driver.keys(), (1, 1), "sensor-2 is left");
+    driver.crash().unwrap();
+    assert_eq!(driver.finish().unwrap().len(), 2, "busy and quiet, once each");
+}
+
+#[test]
+fn a_timer_that_a_redriven_record_set_into_the_past_waits_for_the_next_record_also_across_a_crash() {
+    let mut driver =
+        driver(EveryTenth, &[reading("sensor-1", 1_000, 1.0), reading("sensor-1", 1_000, 1.0), reading("sensor-1", 1_001, 1.0)]);
+    driver.process(2).unwrap();
+    driver.redrive(&reading("sensor-2", 0, 1.0)).unwrap();
+    driver.commit().unwrap();
+    driver.crash().unwrap();
+    driver.commit().unwrap();
+    assert_eq!(driver.said(), []);
+    assert_eq!(reasons(driver.finish().unwrap()).len(), 1, "sensor-2 is silent");
+}
+
+#[test]
+fn a_changed_operator_says_what_its_replay_finds_new_once() {
+    let log: Vec<Reading> = (0..12).map(|at| reading("sensor-1", at, 1.0)).collect();
+    let mut driver = driver(Busy { watched: "nothing" }, &log);
+    driver.process(12).unwrap();
+    driver.commit().unwrap();
+    assert_eq!(driver.said(), []);
+    driver.replace(Busy { watched: "sensor" }).unwrap();
+    driver.crash().unwrap();
+    driver.commit().unwrap();
+    driver.crash().unwrap();
+    assert_eq!(reasons(driver.finish().unwrap()).len(), 1, "busy, found by replaying the log with the new operator");
+}
+
+#[test]
+fn a_new_operator_brings_every_key_in_line() {
+    let mut log: Vec<Reading> = (0..12).map(|at| reading("sensor-1", at, 1.0)).collect();
+    log.extend((0..12).map(|at| reading("motor-1", at, 1.0)));
+    let mut driver = driver(Busy { watched: "" }, &log);
+    driver.process(24).unwrap();
+    driver.replace(Busy { watched: "motor" }).unwrap();
+    driver.commit().unwrap();
+    driver.crash().unwrap();
+    let keys: Vec<String> = reasons(driver.finish().unwrap()).into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, ["sensor-1", "motor-1", "sensor-1"]);
 }

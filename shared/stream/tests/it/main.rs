@@ -1,7 +1,9 @@
 //! The runtime against real Kafka and registry.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
+mod busy;
 mod driver;
 mod operator;
 mod sink;
 mod source;
+mod takeover;

@@ -6,14 +6,15 @@ use events::{DeviceState, DeviceStatus, Reading, Timestamp, topics};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::{Deserialize, Serialize};
-use service::{Health, Shutdown, Supervisor};
+use service::{Health, Shutdown, Supervisor, TaskFailed};
 use stream::dlq::DlqLimit;
-use stream::operator::{Operator, OperatorConfig, OperatorContext, Outputs, State};
+use stream::operator::{Operator, OperatorConfig, OperatorContext, Outputs, State, StateFormat};
 use stream::{EventWriter, Failure};
 use testkit::{Kit, capture, eventually, temperature};
+use tokio::sync::watch;
 
-const STAGE: &str = "temperature-alert";
-const TOPICS: [&str; 5] =
+pub(crate) const STAGE: &str = "temperature-alert";
+pub(crate) const TOPICS: [&str; 5] =
     [topics::READINGS, topics::DEVICE_STATUS, "dlq.temperature-alert.v1", "retry.temperature-alert.v1", "state.temperature-alert.v1"];
 
 pub(crate) fn reading(device: &str, at: i64, value: f64) -> Reading {
@@ -34,7 +35,7 @@ impl State for Count {
     const FORMAT: u8 = 1;
 }
 
-fn status(key: &str, reason: String, at: Timestamp) -> DeviceStatus {
+pub(crate) fn status(key: &str, reason: String, at: Timestamp) -> DeviceStatus {
     DeviceStatus { tenant: "default".into(), device_id: key.into(), state: DeviceState::Online, reason, changed_at: at }
 }
 
@@ -67,43 +68,75 @@ impl Operator for EveryTenth {
     }
 }
 
-struct Running {
+pub(crate) struct Running {
     shutdown: Shutdown,
-    thread: std::thread::JoinHandle<()>,
+    thread: std::thread::JoinHandle<Result<(), TaskFailed>>,
 }
 
-/// One replica with two workers; snapshots every 50 records, so that restores replay.
-fn start(kit: &Kit) -> Running {
+/// Snapshots every 50 records, so that restores replay.
+pub(crate) fn config(workers: usize) -> OperatorConfig {
+    OperatorConfig {
+        workers,
+        max_poll_records: 40,
+        snapshot_records: 50,
+        snapshot_interval: Duration::from_mins(1),
+        commit_interval: Duration::from_millis(50),
+        source_silence: Duration::ZERO,
+        state_format: StateFormat::Newest,
+        dlq_limit: DlqLimit::On,
+    }
+}
+
+/// One replica of an operator that says device statuses.
+pub(crate) fn start_with<O: Operator>(kit: &Kit, operators: watch::Receiver<Arc<O>>, config: OperatorConfig) -> Running {
     let (kafka, registry, shutdown) = (kit.kafka.clone(), kit.registry.clone(), Shutdown::new());
     let stop = shutdown.clone();
     let thread = std::thread::spawn(move || {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let mut supervisor = Supervisor::new(stop);
             let writer = EventWriter::new(STAGE, &kafka).with::<DeviceStatus>(&registry).await.unwrap();
-            let config = OperatorConfig {
-                workers: 2,
-                max_poll_records: 40,
-                snapshot_records: 50,
-                snapshot_interval: Duration::from_mins(1),
-                commit_interval: Duration::from_millis(50),
-                dlq_limit: DlqLimit::On,
-            };
             let context = OperatorContext { kafka, registry, writer, config };
-            stream::operator::start(&Arc::new(EveryTenth), &context, &Health::default(), &mut supervisor);
-            supervisor.run().await.unwrap();
-        });
+            stream::operator::start(&operators, &context, &Health::default(), &mut supervisor);
+            supervisor.run().await
+        })
     });
     Running { shutdown, thread }
 }
 
+pub(crate) fn start_operator<O: Operator>(kit: &Kit, operator: O, config: OperatorConfig) -> Running {
+    start_with(kit, watch::channel(Arc::new(operator)).1, config)
+}
+
+/// One replica with two workers.
+fn start(kit: &Kit) -> Running {
+    start_operator(kit, EveryTenth, config(2))
+}
+
 impl Running {
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         self.shutdown.cancel();
-        self.thread.join().unwrap();
+        self.ended().unwrap();
+    }
+
+    /// How it ended by itself.
+    pub(crate) fn ended(self) -> Result<(), TaskFailed> {
+        self.thread.join().unwrap()
     }
 }
 
-async fn caught_up(kit: &Kit) {
+/// What was said so far: device and reason, in the order of each device.
+pub(crate) async fn said(kit: &Kit) -> Vec<(String, String)> {
+    let mut output = capture(kit, topics::DEVICE_STATUS);
+    let mut said = Vec::new();
+    for record in output.rest().await {
+        let status: DeviceStatus = output.event(&record).await;
+        said.push((status.device_id, status.reason));
+    }
+    said.sort_by(|(one, _), (other, _)| one.cmp(other));
+    said
+}
+
+pub(crate) async fn caught_up(kit: &Kit) {
     eventually("the group is at the end of its input", || async {
         let lag = stream::admin::Admin::connect(&kit.kafka).and_then(|admin| admin.lag(STAGE, topics::READINGS)).unwrap();
         lag.values().all(|(committed, end)| committed == end).then_some(())
@@ -190,17 +223,13 @@ async fn a_redriven_record_comes_back_through_the_retry_topic_once() {
     let mut redriven = writer.record(&reading("sensor-1", 5, 2.0), &stream::Cause::default(), None).unwrap();
     redriven.topic = kit.kafka.prefixed("retry.temperature-alert.v1");
     kit.publish_records(vec![redriven.partition(partition)]).await;
-    let said: Vec<DeviceStatus> = capture(&kit, topics::DEVICE_STATUS).events(1).await;
-    assert_eq!(said[0].reason, "reading 10");
+    let first: Vec<DeviceStatus> = capture(&kit, topics::DEVICE_STATUS).events(1).await;
+    assert_eq!(first[0].reason, "reading 10");
     running.stop();
     let again = start(&kit);
     kit.publish(&(10..20).map(|at| reading("sensor-1", at, 1.0)).collect::<Vec<_>>()).await;
     caught_up(&kit).await;
     again.stop();
-    let mut output = capture(&kit, topics::DEVICE_STATUS);
-    let mut reasons = Vec::new();
-    for record in output.rest().await {
-        reasons.push(output.event::<DeviceStatus>(&record).await.reason);
-    }
+    let reasons: Vec<String> = said(&kit).await.into_iter().map(|(_, reason)| reason).collect();
     assert_eq!(reasons, ["reading 10", "reading 20"]);
 }

@@ -1,0 +1,55 @@
+"""Runs the workspace's test executables two at a time: each waits for servers most of the while.
+
+Those that took longest last time start first, so that none is left to run alone at the end. An executable runs as cargo
+would run it: in its package's folder. Its output comes in one piece. Exits 1 when one of them failed.
+"""
+
+import concurrent.futures
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+AT_ONCE = 2
+TIMES = pathlib.Path("target/test-times.json")
+
+
+def executables() -> dict[str, tuple[pathlib.Path, str]]:
+    """Name to folder and path of every test executable, built."""
+    command = ["cargo", "test", "--workspace", "--locked", "--no-run", "--message-format=json"]
+    built = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+    found = {}
+    for artifact in map(json.loads, built.splitlines()):
+        if artifact.get("executable") and artifact["profile"]["test"]:
+            folder, target = pathlib.Path(artifact["manifest_path"]).parent, artifact["target"]
+            found[f"{folder.name} {target['kind'][0]} {target['name']}"] = (folder, artifact["executable"])
+    return found
+
+
+def run(name: str, folder: pathlib.Path, path: str) -> tuple[str, bool, float]:
+    started = time.monotonic()
+    ended = subprocess.run([path], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    took = time.monotonic() - started
+    print(f"== {name}: exit {ended.returncode} after {took:.1f} s\n{ended.stdout}", flush=True)
+    return name, ended.returncode == 0, took
+
+
+def main() -> int:
+    times = json.loads(TIMES.read_text()) if TIMES.exists() else {}
+    # One never seen before counts as long, and one with a server of its own as longer than one without.
+    found = sorted(executables().items(), key=lambda item: (-times.get(item[0], 999), " test " not in item[0]))
+    with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+        ended = list(pool.map(lambda item: run(item[0], *item[1]), found))
+    TIMES.write_text(json.dumps({name: round(took, 1) for name, _, took in ended}, indent=1))
+    failed = [name for name, passed, _ in ended if not passed]
+    documented = subprocess.run(["cargo", "test", "--workspace", "--locked", "--doc", "--no-fail-fast"]).returncode == 0
+    for name, _, took in sorted(ended, key=lambda end: -end[2])[:8]:
+        print(f"{took:7.1f} s  {name}")
+    if failed:
+        print(f"failed: {', '.join(failed)}")
+    return 0 if documented and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
