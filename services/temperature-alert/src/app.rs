@@ -1,4 +1,4 @@
-//! Wires the service: configuration to operator to workers.
+//! Wires the service: rules to operator to workers, and a watch on the rules' file.
 
 use std::sync::Arc;
 
@@ -6,13 +6,15 @@ use events::TemperatureAlert;
 use service::{Health, Supervisor};
 use stream::operator::{self, OperatorContext};
 use stream::{EventWriter, Registry};
+use tokio::sync::watch;
 
 use crate::operator::AlertOperator;
+use crate::reload::Reload;
 use crate::{Config, DEFINITION};
 
 /// Starts the service's parts.
 pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor) -> service::StartResult {
-    let rules = config.rules.load().map_err(anyhow::Error::msg)?;
+    let rules = Arc::new(config.rules.load().map_err(anyhow::Error::msg)?);
     let registry = Registry::connect(&config.registry)?;
     let writer = EventWriter::new(DEFINITION.name, &config.kafka);
     let Some(writer) = registry
@@ -22,6 +24,8 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         return Ok(());
     };
     let context = OperatorContext { kafka: config.kafka, registry, writer, config: config.operator };
-    operator::start_fixed(AlertOperator::new(Arc::new(rules)), &context, health, supervisor);
+    let (operators, in_force) = watch::channel(Arc::new(AlertOperator::new(Arc::clone(&rules))));
+    operator::start(&in_force, &context, health, supervisor);
+    supervisor.spawn("rules", Reload::new(config.rules, rules, operators).run(supervisor.shutdown()));
     Ok(())
 }

@@ -3,10 +3,12 @@
 //! `domain/` decides: rules and each device's state. `operator.rs` puts it on the stream runtime.
 
 pub mod app;
+pub mod commands;
 pub mod config;
 pub mod domain;
 pub mod language;
-mod operator;
+pub mod operator;
+mod reload;
 pub mod rule_tests;
 
 pub use config::Config;

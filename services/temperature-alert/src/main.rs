@@ -1,7 +1,7 @@
 use std::process::ExitCode;
 
-use temperature_alert::{DEFINITION, app};
+use temperature_alert::{DEFINITION, app, commands};
 
 fn main() -> ExitCode {
-    service::run(DEFINITION, app::start, async |_config, command: service::NoCommand| match command {})
+    service::run(DEFINITION, app::start, commands::run)
 }

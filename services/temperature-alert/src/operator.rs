@@ -8,16 +8,17 @@ use stream::operator::{Operator, Outputs, SourceChange, State, StateUnreadable};
 use telemetry::metrics::{Counter, counter};
 
 use crate::DEFINITION;
-use crate::domain::{Device, Outlet, Rules, format_1, source_silent};
+use crate::domain::{Device, Outlet, Rules, format_1, source_alert};
 
-pub(crate) struct AlertOperator {
+/// One set of rules; a reload makes a new one.
+pub struct AlertOperator {
     rules: Arc<Rules>,
     duplicates: Counter,
     late: Counter,
 }
 
 impl AlertOperator {
-    pub(crate) fn new(rules: Arc<Rules>) -> Self {
+    pub fn new(rules: Arc<Rules>) -> Self {
         let stage = [("stage", DEFINITION.name)];
         Self { rules, duplicates: counter("fieldwatch_duplicate_readings", &stage), late: counter("fieldwatch_late_readings", &stage) }
     }
@@ -25,11 +26,20 @@ impl AlertOperator {
 
 impl State for Device {
     const FORMAT: u8 = 2;
+    const PREVIOUS: u8 = 1;
 
     fn read(format: u8, bytes: &[u8]) -> Result<Self, StateUnreadable> {
         match format {
             1 => Ok(postcard::from_bytes::<format_1::Device>(bytes)?.into()),
             2 => Ok(postcard::from_bytes(bytes)?),
+            found => Err(StateUnreadable::OtherFormat { found, known: Self::FORMAT }),
+        }
+    }
+
+    fn write(&self, format: u8, bytes: Vec<u8>) -> Result<Vec<u8>, StateUnreadable> {
+        match format {
+            1 => Ok(postcard::to_extend(&format_1::Device::from(self), bytes)?),
+            2 => Ok(postcard::to_extend(self, bytes)?),
             found => Err(StateUnreadable::OtherFormat { found, known: Self::FORMAT }),
         }
     }
@@ -50,13 +60,13 @@ impl Operator for AlertOperator {
     }
 
     fn on_event(&self, _key: &str, reading: &Reading, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
-        let mut outlet = Emitting::new(outputs);
-        match device.take(reading, &self.rules, &mut outlet) {
+        let mut emitting = Emitting { outputs, outcome: Ok(()) };
+        match device.take(reading, &self.rules, &mut emitting) {
             Some(Arrival::Duplicate) => _ = self.duplicates.inc(),
             Some(Arrival::Late) => _ = self.late.inc(),
             Some(Arrival::New) | None => {}
         }
-        outlet.outcome
+        emitting.outcome
     }
 
     fn due(&self, device: &Device) -> Option<Timestamp> {
@@ -64,15 +74,15 @@ impl Operator for AlertOperator {
     }
 
     fn on_time(&self, key: &str, now: Timestamp, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
-        let mut outlet = Emitting::new(outputs);
-        device.pass(key, now, &self.rules, &mut outlet);
-        outlet.outcome
+        let mut emitting = Emitting { outputs, outcome: Ok(()) };
+        device.pass(key, now, &self.rules, &mut emitting);
+        emitting.outcome
     }
 
     fn reconcile(&self, key: &str, now: Timestamp, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
-        let mut outlet = Emitting::new(outputs);
-        device.reconcile(key, now, &self.rules, &mut outlet);
-        outlet.outcome
+        let mut emitting = Emitting { outputs, outcome: Ok(()) };
+        device.reconcile(key, now, &self.rules, &mut emitting);
+        emitting.outcome
     }
 
     fn tally(&self, device: &Device, each: &mut dyn FnMut(&str)) {
@@ -80,24 +90,17 @@ impl Operator for AlertOperator {
     }
 
     fn on_source(&self, change: SourceChange, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
-        let (partition, since, ended_at) = match change {
-            SourceChange::Silent { partition, since } => (partition, since, None),
-            SourceChange::Speaks { partition, since, at } => (partition, since, Some(at)),
-        };
-        outputs.emit(&source_silent(partition, since, ended_at))
+        outputs.emit(&match change {
+            SourceChange::Silent { partition, since } => source_alert(partition, since, None),
+            SourceChange::Speaks { partition, since, at } => source_alert(partition, since, Some(at)),
+        })
     }
 }
 
-/// Alerts on their way out.
+/// Alerts on their way out; the first that cannot be written is the outcome.
 struct Emitting<'a, 'o> {
     outputs: &'a mut Outputs<'o>,
     outcome: Result<(), Failure>,
-}
-
-impl<'a, 'o> Emitting<'a, 'o> {
-    fn new(outputs: &'a mut Outputs<'o>) -> Self {
-        Self { outputs, outcome: Ok(()) }
-    }
 }
 
 impl Outlet for Emitting<'_, '_> {

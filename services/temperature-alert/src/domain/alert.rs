@@ -203,3 +203,25 @@ impl std::fmt::Display for Span {
         if gap.is_empty() { write!(f, "{}ms", self.0.as_millis()) } else { Ok(()) }
     }
 }
+
+/// Rule id of the alert of a silent source; no rule of a file may have it.
+pub const SOURCE_SILENT: &str = "source-silent";
+
+/// The alert of a whole partition without readings: the bridge or its broker is gone, and no device is to blame.
+pub fn source_alert(partition: i32, since: Timestamp, speaks_at: Option<Timestamp>) -> TemperatureAlert {
+    let device_id = format!("source-{partition}");
+    let attributes = Labels::new();
+    let tenant = events::DEFAULT_TENANT;
+    let subject = Subject { tenant, device_id: &device_id, metric: "", unit: "", group: None, attributes: &attributes };
+    let (version, labels) = (String::new(), Labels::from([("partition".to_owned(), partition.to_string())]));
+    let open = Open { started_at: since, severity: Severity::Critical, silent: true, flapping: false, version, labels, runbook_url: None };
+    let reason = if speaks_at.is_some() { AlertReason::Cleared } else { AlertReason::SourceSilent };
+    let alert = end(&subject, SOURCE_SILENT, &open, reason, speaks_at.unwrap_or(since));
+    match speaks_at {
+        Some(_) => TemperatureAlert { summary: format!("readings of partition {partition} are coming in again"), ..alert },
+        None => {
+            let summary = format!("no readings in partition {partition} since {since}");
+            TemperatureAlert { state: AlertState::NoData, summary, ..alert }
+        }
+    }
+}

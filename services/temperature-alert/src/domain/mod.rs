@@ -10,12 +10,10 @@ pub mod rules;
 pub mod schedule;
 mod selection;
 pub mod simulation;
-mod source;
 
-pub use alert::{Span, severity_name};
+pub use alert::{SOURCE_SILENT, Span, severity_name, source_alert};
 pub use device::Device;
 pub use outlet::Outlet;
 pub use pattern::Pattern;
 pub use rules::{Rule, Rules};
 pub use simulation::Simulation;
-pub use source::{SOURCE_SILENT, source_silent};

@@ -4,17 +4,14 @@
 //! the partition's: every activation and resolution is told to the outlet, and an alert may only become active while
 //! [`active`](Outlet::active) is below the cap. Alerts that are active stay; a device over the cap waits in its pending
 //! state and is admitted by its first reading after another alert of the rule was resolved.
-//!
-//! What makes that deterministic across restarts: each change of the count comes with an alert, so it is in the ledger of
-//! the same transaction. The one who keeps the count rebuilds it from the restored keys (`Device::active`) and answers
-//! `i64::MAX` while replaying silently: whatever was admitted then is in a snapshot already, and the rest was refused.
 
 use events::TemperatureAlert;
 
 pub trait Outlet {
     fn announce(&mut self, alert: TemperatureAlert);
 
-    /// Active alerts of a rule in this partition.
+    /// Active alerts of a rule in this partition; `i64::MAX` while a replay rebuilds state: what was admitted then is in a
+    /// snapshot, the rest was refused.
     fn active(&self, rule: &str) -> i64;
 
     /// An alert of the rule became active (1) or was resolved (-1).

@@ -2,4 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 mod alerts;
+mod driver;
+mod formats;
+mod refusals;
 mod rules;
