@@ -100,19 +100,27 @@ impl Member {
         std::mem::take(&mut *changes)
     }
 
-    /// Takes the revocations among what changed; assignments stay.
+    /// Takes the revocations among what changed; assignments stay, without what was revoked after them.
     pub(crate) fn take_revoked(&self) -> Vec<Partition> {
         let mut changes = self.context_changes();
-        let mut revoked = Vec::new();
-        changes.retain(|change| match change {
-            Change::Revoked(partitions) => {
-                revoked.extend(partitions.iter().cloned());
-                false
+        let mut gone = Vec::new();
+        let mut left = VecDeque::with_capacity(changes.len());
+        for change in changes.drain(..) {
+            match change {
+                Change::Revoked(revoked) => {
+                    for change in &mut left {
+                        if let Change::Assigned(assigned) = change {
+                            assigned.retain(|partition| !revoked.contains(partition));
+                        }
+                    }
+                    gone.extend(revoked);
+                }
+                assigned @ Change::Assigned(_) => left.push_back(assigned),
             }
-            Change::Assigned(_) => true,
-        });
+        }
+        *changes = left;
         self.consumer.context().changed.store(!changes.is_empty(), Ordering::Release);
-        revoked
+        gone
     }
 
     pub(crate) fn has_changes(&self) -> bool {

@@ -153,6 +153,8 @@ impl<'a, O: Operator> Restorer<'a, O> {
         wanted.add_partition(&self.input, partition);
         let committed = self.group.committed_offsets(wanted, TIMEOUT)?;
         let Some(found) = committed.find_partition(&self.input, partition) else { return Ok((None, None)) };
+        // What could not be asked is not the same as nothing committed.
+        found.error()?;
         match found.offset() {
             Offset::Offset(offset) => Ok((Some(offset), Progress::from_metadata(found.metadata()))),
             _ => Ok((None, None)),

@@ -1,7 +1,7 @@
 //! A transactional producer: records, offsets and snapshots become visible together or not at all.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
@@ -15,6 +15,8 @@ use crate::{Failure, KafkaConfig, OutRecord};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
 const ABORT_TURN: Duration = Duration::from_millis(100);
+/// Longer than `transaction.timeout.ms`.
+const ABORT_WITHIN: Duration = Duration::from_secs(15);
 
 /// How an attempt to commit ended.
 #[derive(Debug)]
@@ -122,11 +124,15 @@ impl Transactions {
     }
 
     /// Aborting purges what is queued and waits for the reports of it, which only polling takes: so it is asked in short
-    /// turns, with a poll in between.
+    /// turns, with a poll in between. Past the transaction's timeout the coordinator aborts by itself.
     fn abort(&self) -> Result<(), KafkaError> {
+        let until = Instant::now() + ABORT_WITHIN;
         until_known(|| {
             self.producer.poll(Duration::ZERO);
-            self.producer.abort_transaction(ABORT_TURN)
+            match self.producer.abort_transaction(ABORT_TURN) {
+                Err(_) if Instant::now() > until => Err(KafkaError::Canceled),
+                outcome => outcome,
+            }
         })
     }
 }
