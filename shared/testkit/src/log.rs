@@ -64,12 +64,15 @@ pub async fn settled(kit: &Kit, topic: &str) {
     .await;
 }
 
+/// Enough for the marker that ends a transaction (78 bytes), which must get through, and for no batch of records.
+const MARKERS_ONLY: &str = "100";
+
 /// Lets a topic (without prefix) take no record, or any again: its writers' transactions abort meanwhile.
 pub async fn refuse_records(kit: &Kit, topic: &str, refused: bool) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &kit.kafka.brokers).create().expect("an admin client");
     let topic = kit.kafka.prefixed(topic);
-    let limit = if refused { "1" } else { "1048588" };
+    let limit = if refused { MARKERS_ONLY } else { "1048588" };
     let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("max.message.bytes", limit);
     let changed = admin.alter_configs([&change], &AdminOptions::new()).await.expect("the topic is changed");
     changed.into_iter().for_each(|result| drop(result.expect("the topic is changed")));
