@@ -13,8 +13,11 @@
 
 pub mod bench;
 mod capture;
+pub mod chaos;
 mod database;
 mod eventually;
+pub mod history;
+pub mod log;
 mod mosquitto;
 mod otlp;
 mod process;
@@ -31,7 +34,7 @@ pub use otlp::{OtlpReceiver, Span};
 pub use process::{Process, binary, free_port};
 pub use readings::temperature;
 pub use running::Running;
-pub use seed::seeds;
+pub use seed::{count, seeds};
 pub use topics::{Kit, config, kafka_config};
 
 /// A variable of `scripts/infra env`.

@@ -1,6 +1,6 @@
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use crate::eventually_within;
@@ -78,16 +78,30 @@ impl Process {
         self.child = spawn(&self.path, &self.command);
     }
 
-    /// SIGTERM, then its exit code, at most 25 s later.
-    pub async fn terminate(mut self) -> Option<i32> {
-        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
-        let what = format!("{} ends after SIGTERM", self.name);
-        let child = &mut self.child;
-        let status = eventually_within(Duration::from_secs(25), &what, || {
+    /// Sends a signal, by its name without SIG.
+    pub fn signal(&self, signal: &str) {
+        Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().expect("kill runs");
+    }
+
+    /// How the process ended, if it did.
+    pub fn exit_status(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
+    /// Waits for the end, at most the 25 s every service keeps.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let (what, child) = (format!("{} ends", self.name), &mut self.child);
+        eventually_within(Duration::from_secs(25), &what, || {
             let ended = child.try_wait().ok().flatten();
             async move { ended }
-        });
-        status.await.code()
+        })
+        .await
+    }
+
+    /// SIGTERM, then its exit code, at most 25 s later.
+    pub async fn terminate(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.ended().await.code()
     }
 }
 

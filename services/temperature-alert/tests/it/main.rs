@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 mod alerts;
+mod chaos;
 mod driver;
 mod formats;
 mod refusals;
