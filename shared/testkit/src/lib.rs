@@ -14,6 +14,7 @@
 mod capture;
 mod database;
 mod eventually;
+mod mock_kafka;
 mod mosquitto;
 mod otlp;
 mod process;
@@ -25,6 +26,7 @@ mod topics;
 pub use capture::{Capture, capture};
 pub use database::Database;
 pub use eventually::{eventually, eventually_within};
+pub use mock_kafka::MockKafka;
 pub use mosquitto::Mosquitto;
 pub use otlp::{OtlpReceiver, Span};
 pub use process::{Process, binary, free_port};
