@@ -1,5 +1,6 @@
 //! One outbox, its topic, and relays that can be started, stopped and killed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use outbox_relay::adapters::postgres::Store;
@@ -10,13 +11,25 @@ use sqlx::PgPool;
 use stream::tail::{From, Seen, Tail};
 use stream::{KafkaConfig, Record};
 use testkit::{Database, Kit, MockKafka, eventually};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, block_in_place};
 
 use crate::log::Log;
 
-/// Runs a test with each of its seeds, all at the same time: most of a run is waiting.
-pub(crate) async fn with_seeds<F: Future<Output = ()> + Send + 'static>(test: impl Fn(u64) -> F) {
-    let runs: Vec<_> = testkit::seeds().into_iter().map(|seed| (seed, tokio::spawn(test(seed)))).collect();
+/// Runs a test with each of its seeds, some at a time: most of a run is waiting. Each has a runtime of its own, for what is
+/// dropped at a run's end blocks its thread.
+pub(crate) async fn with_seeds<F: Future<Output = ()> + 'static>(test: fn(u64) -> F) {
+    const AT_A_TIME: usize = 6;
+    let places = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut runs = Vec::new();
+    for seed in testkit::seeds() {
+        let place = Arc::clone(&places).acquire_owned().await.unwrap();
+        let run = move || {
+            let _place = place;
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test(seed));
+        };
+        runs.push((seed, tokio::task::spawn_blocking(run)));
+    }
     for (seed, run) in runs {
         assert!(run.await.is_ok(), "failed with seed {seed}");
     }

@@ -2,7 +2,6 @@
 //! are killed, cut off from their database past their leases, and see database clocks that differ. Afterwards every
 //! aggregate's log is what was committed, in order, with repeats only where a relay was killed or lost its leases.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use outbox::OutboxEvent;
@@ -10,12 +9,11 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sqlx::{AssertSqlSafe, PgPool};
 use testkit::Process;
-use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 use crate::cable::Cable;
-use crate::fixture::Fixture;
+use crate::fixture::{Fixture, with_seeds};
 use crate::writers::{event, finish};
 
 const RELAYS: usize = 3;
@@ -25,7 +23,6 @@ const LANES: usize = 2;
 const TIME: Duration = Duration::from_secs(3);
 /// Half of `clock_error`, in milliseconds: two relays may be so far apart, each from the middle.
 const SKEW_MS: i64 = 150;
-const AT_A_TIME: usize = 6;
 
 const SETTINGS: [(&str, &str); 7] = [
     ("OUTBOX_RELAY__LEASE__DURATION", "2s"),
@@ -39,18 +36,7 @@ const SETTINGS: [(&str, &str); 7] = [
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_happens_no_aggregate_loses_or_overtakes() {
-    let places = Arc::new(Semaphore::new(AT_A_TIME));
-    let run = |seed| {
-        let places = Arc::clone(&places);
-        async move {
-            let _place = places.acquire().await.unwrap();
-            live_through(seed).await;
-        }
-    };
-    let runs: Vec<_> = testkit::seeds().into_iter().map(|seed| (seed, tokio::spawn(run(seed)))).collect();
-    for (seed, run) in runs {
-        assert!(run.await.is_ok(), "failed with seed {seed}");
-    }
+    with_seeds(live_through).await;
 }
 
 async fn live_through(seed: u64) {
