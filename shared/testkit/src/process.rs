@@ -70,6 +70,10 @@ impl Process {
         assert!(sent.success(), "SIG{name} is sent");
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the service says it is ready.
     pub async fn ready(&mut self) {
         let url = format!("http://127.0.0.1:{}/ready", self.admin_port);
