@@ -4,22 +4,15 @@ use anyhow::Context;
 use service::{Health, Supervisor};
 use uuid::Uuid;
 
-use crate::adapters::kafka::Records;
-use crate::adapters::postgres::Store;
 use crate::config::Config;
-use crate::relay::{Checks, Relay};
-use crate::tenure::Tenure;
+use crate::relay::{self, Parts};
 
 /// Adds the relay to `supervisor`. Returns at once: Kafka and Postgres may come later.
 pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor) -> anyhow::Result<()> {
-    let checks = Checks { kafka: health.check("kafka"), postgres: health.check("postgres") };
-    let store = Store::new(&config.database)?;
-    let records = Records::connect(&config.kafka, config.publish.timeout)?;
     let owner = owner().await?;
     tracing::info!(owner, "relaying");
-    let tenure = Tenure::new(owner, store.clone(), config.lease.clone());
-    let relay = Relay::new(config, store, records, tenure, checks, supervisor.shutdown());
-    supervisor.spawn("relay", relay.run());
+    let parts = Parts::new(config, owner, health, &supervisor.shutdown())?;
+    supervisor.spawn("relay", relay::run(parts, health.clone()));
     Ok(())
 }
 

@@ -1,11 +1,11 @@
-//! `outbox-relay stats` and `outbox-relay dead`: they read the database, never a running relay.
+//! `outbox-relay stats|dead|requeue|replay`: they work on the database, never on a running relay.
 
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
-use crate::adapters::postgres::{DeadRow, Stats, Store};
+use crate::adapters::postgres::{DeadRow, DeadSelection, Replay, Stats, Store};
 use crate::config::Config;
 
 #[derive(Subcommand)]
@@ -18,14 +18,63 @@ pub enum Command {
         #[arg(long, default_value_t = 50)]
         limit: u32,
     },
+    /// Gives dead rows to the relay again, behind what their aggregates have written since.
+    Requeue {
+        #[command(flatten)]
+        which: Which,
+        /// Only say how many.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Publishes rows of the archive again, each aggregate's in its order, under the event ids they had.
+    Replay {
+        #[arg(long)]
+        topic: String,
+        /// One aggregate (the record's key) only.
+        #[arg(long)]
+        aggregate: Option<String>,
+        /// Published at this time or later, e.g. 2026-01-31T08:00:00Z.
+        #[arg(long)]
+        since: String,
+        /// Published before this time.
+        #[arg(long, default_value = "now")]
+        until: String,
+        /// Only say how many.
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+pub struct Which {
+    /// One row; may be given several times.
+    #[arg(long)]
+    id: Vec<i64>,
+    /// All of a topic.
+    #[arg(long)]
+    topic: Option<String>,
+    /// All there are.
+    #[arg(long, conflicts_with_all = ["id", "topic"])]
+    all: bool,
 }
 
 pub async fn run(config: Config, command: Command) -> anyhow::Result<ExitCode> {
-    let store = Store::new(&config.database)?;
+    let store = Store::new(&config.database, 1)?;
     let mut out = Vec::new();
     match command {
         Command::Stats => write_stats(&mut out, &store.stats().await?)?,
         Command::Dead { limit } => write_dead(&mut out, &store.dead(limit).await?)?,
+        Command::Requeue { which, dry_run } => {
+            let selection = DeadSelection { ids: which.id, topic: which.topic };
+            let rows = if dry_run { store.count_dead(&selection).await? } else { store.requeue(&selection).await? };
+            writeln!(out, "{}: {rows} rows", if dry_run { "would be requeued" } else { "requeued" })?;
+        }
+        Command::Replay { topic, aggregate, since, until, dry_run } => {
+            let replay = Replay { topic, aggregate_id: aggregate, since, until };
+            let rows = if dry_run { store.count_replay(&replay).await? } else { store.replay(&replay).await? };
+            writeln!(out, "{}: {rows} rows", if dry_run { "would be replayed" } else { "replayed" })?;
+        }
     }
     store.close().await;
     std::io::stdout().write_all(&out)?;

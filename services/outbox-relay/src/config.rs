@@ -9,7 +9,7 @@ use sqlx::postgres::PgConnectOptions;
 use stream::KafkaConfig;
 use telemetry::{LogConfig, TelemetryConfig};
 
-use crate::domain::Backoff;
+use crate::domain::{Backoff, SLOTS};
 
 /// The defaults, which are the documentation.
 pub const DEFAULTS: &str = include_str!("../config.toml");
@@ -25,6 +25,7 @@ pub struct Config {
     pub lease: LeaseConfig,
     pub publish: PublishConfig,
     pub retry: RetryConfig,
+    pub archive: ArchiveConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -41,12 +42,14 @@ pub struct DatabaseConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RelayConfig {
+    pub lanes: usize,
     pub batch: usize,
     pub batch_bytes: ByteSize,
     #[serde(with = "humantime_serde")]
     pub idle_shortest: Duration,
     #[serde(with = "humantime_serde")]
     pub idle_longest: Duration,
+    pub wake: bool,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -56,6 +59,8 @@ pub struct LeaseConfig {
     pub duration: Duration,
     #[serde(with = "humantime_serde")]
     pub renew_every: Duration,
+    #[serde(with = "humantime_serde")]
+    pub clock_error: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -73,6 +78,15 @@ pub struct RetryConfig {
     #[serde(with = "humantime_serde")]
     pub longest: Duration,
     pub attempts: u32,
+    pub block: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ArchiveConfig {
+    pub enabled: bool,
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
 }
 
 impl RetryConfig {
@@ -94,13 +108,14 @@ impl ServiceConfig for Config {
             }
         };
         demand(self.database.url.parse::<PgConnectOptions>().is_ok(), "database.url", "is not postgres://user@host:port/database");
+        demand((1..=SLOTS).contains(&self.relay.lanes), "relay.lanes", "has to be 1 to 64");
         demand((1..=50_000).contains(&self.relay.batch), "relay.batch", "has to be 1 to 50000");
         demand(self.relay.batch_bytes.as_u64() > 0, "relay.batch_bytes", "has to be more than 0");
         demand(!self.relay.idle_shortest.is_zero(), "relay.idle_shortest", "has to be more than 0: an idle relay would never rest");
         demand(self.relay.idle_shortest <= self.relay.idle_longest, "relay.idle_longest", "has to be at least relay.idle_shortest");
         demand(!self.lease.renew_every.is_zero(), "lease.renew_every", "has to be more than 0");
-        let trusted = self.lease.duration.saturating_sub(self.lease.renew_every);
-        demand(self.publish.timeout < trusted, "publish.timeout", "has to be less than lease.duration − lease.renew_every");
+        let trusted = self.lease.duration.saturating_sub(self.lease.renew_every + self.lease.clock_error);
+        demand(self.publish.timeout < trusted, "publish.timeout", "has to be less than lease.duration − renew_every − clock_error");
         demand(!self.publish.timeout.is_zero(), "publish.timeout", "has to be more than 0: a record could outlive its lease");
         demand(!self.retry.first.is_zero(), "retry.first", "has to be more than 0: a failure would be tried again without rest");
         demand(self.retry.first <= self.retry.longest, "retry.longest", "has to be at least retry.first");
@@ -127,13 +142,13 @@ mod tests {
     #[test]
     fn the_defaults_are_fine() {
         let config = load_with(&[]).unwrap();
-        assert_eq!((config.relay.batch, config.lease.duration), (2000, Duration::from_secs(6)));
+        assert_eq!((config.relay.batch, config.lease.duration), (2000, Duration::from_millis(2400)));
     }
 
     #[test]
     fn a_record_must_not_outlive_its_lease() {
-        assert_eq!(load_with(&[("OUTBOX_RELAY__PUBLISH__TIMEOUT", "5s")]).unwrap_err(), ["publish.timeout"]);
-        load_with(&[("OUTBOX_RELAY__PUBLISH__TIMEOUT", "4900ms")]).unwrap();
+        assert_eq!(load_with(&[("OUTBOX_RELAY__PUBLISH__TIMEOUT", "1750ms")]).unwrap_err(), ["publish.timeout"]);
+        load_with(&[("OUTBOX_RELAY__PUBLISH__TIMEOUT", "1700ms")]).unwrap();
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! What the relay counts.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use telemetry::metrics::{Counter, GaugeF64, Histogram, counter, gauge, histogram};
@@ -14,6 +15,8 @@ pub(crate) struct Measures {
     rejected: Counter,
     oldest: GaugeF64,
     batch: Histogram,
+    under_way: AtomicI64,
+    in_flight: GaugeF64,
 }
 
 impl Measures {
@@ -28,6 +31,8 @@ impl Measures {
             rejected: failures("poison"),
             oldest: gauge("fieldwatch_outbox_oldest_seconds", &[]),
             batch: histogram("fieldwatch_processing_seconds", &[("stage", "outbox-relay")]),
+            under_way: AtomicI64::new(0),
+            in_flight: gauge("fieldwatch_outbox_in_flight", &[]),
         }
     }
 
@@ -43,6 +48,11 @@ impl Measures {
     pub(crate) fn dead(&self) {
         self.dead.inc();
         self.rejected.inc();
+    }
+
+    /// So many rows more, or less, are with Kafka.
+    pub(crate) fn under_way(&self, rows: i64) {
+        self.in_flight.set((self.under_way.fetch_add(rows, Ordering::Relaxed) + rows) as f64);
     }
 
     pub(crate) fn oldest(&self, age: Duration) {

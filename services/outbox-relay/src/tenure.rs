@@ -3,92 +3,144 @@
 //! Guarantees: a slot is given up only between batches, and not used from the moment that is asked for. Refuses: to
 //! trust a lease for work that may end after it.
 
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use stream::Failure;
 use telemetry::metrics::{GaugeF64, gauge};
+use tokio::sync::{RwLock, RwLockReadGuard};
+use tokio::time::sleep;
 
 use crate::adapters::postgres::Store;
 use crate::config::LeaseConfig;
 use crate::domain::{Lease, Leases, Slot, fair_share};
 
-/// What this relay holds, and how it keeps it.
+/// What this relay holds, and how it keeps it. One task renews; lanes ask what they may use.
 pub(crate) struct Tenure {
     owner: String,
     store: Store,
     config: LeaseConfig,
-    leases: Leases,
-    next_renewal: Instant,
-    next_rebalance: Instant,
+    held: Mutex<Held>,
+    batches: RwLock<()>,
     slots: GaugeF64,
+}
+
+#[derive(Default)]
+struct Held {
+    leases: Leases,
+    /// Grows with every change of what is held.
+    generation: u64,
+}
+
+/// Leases that may be used, and how long.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trust {
+    pub(crate) leases: Vec<Lease>,
+    pub(crate) generation: u64,
 }
 
 impl Tenure {
     pub(crate) fn new(owner: String, store: Store, config: LeaseConfig) -> Self {
         let slots = gauge("fieldwatch_outbox_slots", &[]);
-        let now = Instant::now();
-        Self { owner, store, config, leases: Leases::default(), next_renewal: now, next_rebalance: now, slots }
+        Self { owner, store, config, held: Mutex::default(), batches: RwLock::default(), slots }
     }
 
     pub(crate) fn owner(&self) -> &str {
         &self.owner
     }
 
-    /// When to renew next.
-    pub(crate) fn next_renewal(&self) -> Instant {
-        self.next_renewal
+    /// As long as the answer lives, a batch is under way and no slot is given up.
+    pub(crate) async fn batch(&self) -> RwLockReadGuard<'_, ()> {
+        self.batches.read().await
     }
 
-    pub(crate) fn rebalance_is_due(&self) -> bool {
-        Instant::now() >= self.next_rebalance
+    /// Those slots of `lane` that no other relay serves within `needed` from now.
+    pub(crate) fn trusted(&self, (lane, lanes): (usize, usize), needed: Duration) -> Trust {
+        let held = self.held();
+        let mut leases = held.leases.trusted(Instant::now(), needed + self.config.clock_error);
+        leases.retain(|lease| lease.slot.0 as usize % lanes == lane);
+        Trust { leases, generation: held.generation }
     }
 
-    /// Slots that no other relay serves within `needed` from now.
-    pub(crate) fn trusted(&self, needed: Duration) -> Vec<Lease> {
-        self.leases.trusted(Instant::now(), needed)
+    /// The moment from which on a record that may take `needed` must not be sent under `leases` as they are now.
+    pub(crate) fn send_until(&self, leases: &[Lease], needed: Duration) -> Option<Instant> {
+        self.held().leases.until(leases)?.checked_sub(needed + self.config.clock_error)
     }
 
-    /// Prolongs what is held; returns the slots that were lost.
-    pub(crate) async fn renew(&mut self) -> Result<Vec<Slot>, Failure> {
+    /// Prolongs what is held.
+    pub(crate) async fn renew(&self) -> Result<(), Failure> {
         let asked = Instant::now();
-        // Also after a failure: whoever calls is kept from calling again at once.
-        self.next_renewal = asked + self.config.renew_every;
         let renewed = self.store.renew(&self.owner, self.config.duration).await?;
-        let lost = self.leases.renewed(&renewed, asked, self.config.duration);
+        let lost = {
+            let mut held = self.held();
+            let lost = held.leases.renewed(&renewed, asked, self.config.duration);
+            held.generation += u64::from(!lost.is_empty());
+            lost
+        };
         if !lost.is_empty() {
             tracing::warn!(slots = lost.len(), "leases were lost: this relay was silent for too long");
         }
-        self.slots.set(self.leases.slots().len() as f64);
-        Ok(lost)
+        self.tell();
+        Ok(())
     }
 
-    /// Comes closer to the fair share. Nothing may be under way.
-    pub(crate) async fn rebalance(&mut self) -> Result<(), Failure> {
+    /// Comes closer to the fair share. Returns whether slots are still missing: a relay that died holds them a while longer.
+    pub(crate) async fn rebalance(&self) -> Result<bool, Failure> {
         let seen = self.store.membership().await?;
         let share = fair_share(&self.owner, &seen.members, &seen.taken);
         if !share.release.is_empty() {
             // Forgotten first: should the answer be lost, another relay may have them already.
-            self.leases.released(&share.release);
+            self.forget(&share.release);
+            self.until_no_batch_is_under_way(&share.release).await?;
             self.store.release(&self.owner, &share.release).await?;
         }
         if !share.claim.is_empty() {
             let asked = Instant::now();
             let claimed = self.store.claim(&self.owner, &share.claim, self.config.duration).await?;
-            self.leases.claimed(&claimed, asked, self.config.duration);
+            let mut held = self.held();
+            held.leases.claimed(&claimed, asked, self.config.duration);
+            held.generation += 1;
         }
-        self.next_rebalance = Instant::now() + self.config.renew_every;
-        let held = self.leases.slots().len();
         if !(share.claim.is_empty() && share.release.is_empty()) {
-            tracing::info!(held, members = seen.members.len(), "slots shared anew");
+            tracing::info!(held = self.held().leases.slots().len(), members = seen.members.len(), "slots shared anew");
         }
-        self.slots.set(held as f64);
-        Ok(())
+        self.tell();
+        Ok(self.held().leases.slots().len() < share.of)
     }
 
     /// Gives everything up. Nothing may be under way.
-    pub(crate) async fn leave(&mut self) -> Result<(), Failure> {
-        self.leases = Leases::default();
-        self.slots.set(0.0);
+    pub(crate) async fn leave(&self) -> Result<(), Failure> {
+        self.held().leases = Leases::default();
+        self.tell();
         self.store.leave(&self.owner).await
+    }
+
+    /// None begins meanwhile. Leases go on being renewed, and `slots` not being used.
+    async fn until_no_batch_is_under_way(&self, slots: &[Slot]) -> Result<(), Failure> {
+        let mut none = pin!(self.batches.write());
+        loop {
+            tokio::select! {
+                biased;
+                _ = &mut none => return Ok(()),
+                () = sleep(self.config.renew_every) => {}
+            }
+            self.renew().await?;
+            self.forget(slots);
+        }
+    }
+
+    fn forget(&self, slots: &[Slot]) {
+        let mut held = self.held();
+        held.leases.released(slots);
+        held.generation += 1;
+    }
+
+    fn tell(&self) {
+        self.slots.set(self.held().leases.slots().len() as f64);
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

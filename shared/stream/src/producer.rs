@@ -21,6 +21,9 @@ use telemetry::metrics::{Counter, counter};
 use crate::record::Cause;
 use crate::{Failure, KafkaConfig, Registry, registry};
 
+/// Room for the headers of an event.
+const HEADERS: usize = 10;
+
 /// A record to write.
 #[derive(Clone, Debug)]
 pub struct OutRecord {
@@ -29,12 +32,12 @@ pub struct OutRecord {
     pub partition: Option<i32>,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
-    headers: OwnedHeaders,
+    headers: Option<OwnedHeaders>,
 }
 
 impl OutRecord {
     pub fn new(topic: impl Into<String>, key: Option<Vec<u8>>, value: Option<Vec<u8>>) -> Self {
-        Self { topic: topic.into(), partition: None, key, value, headers: OwnedHeaders::new() }
+        Self { topic: topic.into(), partition: None, key, value, headers: None }
     }
 
     #[must_use]
@@ -45,8 +48,13 @@ impl OutRecord {
 
     #[must_use]
     pub fn header(mut self, key: &str, value: Option<&[u8]>) -> Self {
-        self.headers = self.headers.insert(Header { key, value });
+        self.add_header(key, value);
         self
+    }
+
+    pub fn add_header(&mut self, key: &str, value: Option<&[u8]>) {
+        let headers = self.headers.take().unwrap_or_else(|| OwnedHeaders::new_with_capacity(HEADERS));
+        self.headers = Some(headers.insert(Header { key, value }));
     }
 
     /// Bytes of key and value.
@@ -54,8 +62,8 @@ impl OutRecord {
         self.key.as_ref().map_or(0, Vec::len) + self.value.as_ref().map_or(0, Vec::len)
     }
 
-    pub(crate) fn headers(&self) -> &OwnedHeaders {
-        &self.headers
+    pub(crate) fn headers(&self) -> Option<&OwnedHeaders> {
+        self.headers.as_ref()
     }
 }
 
@@ -102,12 +110,10 @@ impl EventWriter {
     /// The record of an event that `cause` led to.
     pub fn record<E: Event>(&self, event: &E, cause: &Cause, trace: Option<TraceContext>) -> Result<OutRecord, Failure> {
         let value = self.value(event)?;
-        let mut headers = OwnedHeaders::new_with_capacity(10);
-        self.headers(event, cause, trace).for_each(|key, value| {
-            headers = std::mem::take(&mut headers).insert(Header { key, value: Some(value) });
-        });
         let topic = format!("{}{}", self.prefix, E::SCHEMA.topic);
-        Ok(OutRecord { topic, partition: None, key: Some(event.key().into_bytes()), value: Some(value), headers })
+        let mut record = OutRecord::new(topic, Some(event.key().into_bytes()), Some(value));
+        self.headers(event, cause, trace).for_each(|key, value| record.add_header(key, Some(value.as_bytes())));
+        Ok(record)
     }
 }
 
@@ -164,7 +170,8 @@ impl Publisher {
     /// Queues a record. Records of one key are delivered in the order they were queued.
     pub fn enqueue(&self, record: OutRecord) -> Result<Delivery, Box<NotQueued>> {
         let OutRecord { topic, partition, key, value, headers } = record;
-        let mut future_record = FutureRecord::to(&topic).headers(headers);
+        let mut future_record = FutureRecord::to(&topic);
+        future_record.headers = headers;
         future_record.partition = partition;
         future_record.key = key.as_deref();
         future_record.payload = value.as_deref();
@@ -172,7 +179,7 @@ impl Publisher {
             Ok(delivery) => Ok(Delivery { delivery, counter: self.counter(&topic) }),
             Err((error, refused)) => {
                 let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-                let headers = refused.headers.unwrap_or_default();
+                let headers = refused.headers;
                 let record = OutRecord { topic: topic.clone(), partition, key: key.clone(), value: value.clone(), headers };
                 Err(Box::new(NotQueued { record, failure: error.into(), full }))
             }

@@ -46,6 +46,30 @@ impl Process {
         self.admin_port
     }
 
+    /// What the admin port answers; empty while it does not.
+    pub async fn admin(&self, path: &str) -> String {
+        let url = format!("http://127.0.0.1:{}/{path}", self.admin_port);
+        match reqwest::get(&url).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// SIGSTOP: not a line of it runs until [`resume`](Self::resume).
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// SIGCONT
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("kill runs");
+        assert!(sent.success(), "SIG{name} is sent");
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }

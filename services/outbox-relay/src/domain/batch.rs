@@ -5,6 +5,7 @@
 //! might be rejected, for a rejection comes too late to call the next ones back.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::{Aggregate, Holds, Row};
 
@@ -25,7 +26,7 @@ pub enum Delivery {
 #[derive(Clone, Debug)]
 pub struct Doubts {
     large: usize,
-    proven: HashSet<String>,
+    proven: HashSet<Arc<str>>,
 }
 
 impl Doubts {
@@ -39,7 +40,7 @@ impl Doubts {
     }
 
     /// The topics of `rows` that have not taken a row yet, or failed one since.
-    pub fn unproven(&self, rows: &[Row]) -> HashSet<String> {
+    pub fn unproven(&self, rows: &[Row]) -> HashSet<Arc<str>> {
         let mut unproven = HashSet::new();
         for row in rows {
             if !self.proven.contains(&row.topic) && !unproven.contains(&row.topic) {

@@ -10,7 +10,7 @@ use crate::domain::{Backoff, Fault, NextStep, RowId, Slot};
 
 fn row(id: i64, aggregate: &str, topic: &str) -> Row {
     let aggregate = Aggregate { kind: "notification".into(), id: aggregate.into() };
-    Row { id: RowId(id), slot: Slot(0), aggregate, topic: topic.into(), payload: Vec::new(), headers: Vec::new() }
+    Row { id: RowId(id), slot: Slot(0), aggregate, topic: topic.into(), payload: Vec::new(), headers: "{}".into() }
 }
 
 fn no_holds() -> Holds {
@@ -27,7 +27,7 @@ fn nothing_follows_a_row_for_an_unproven_topic() {
     let rows = vec![row(1, "a", "t"), row(2, "a", "t"), row(3, "b", "t"), row(4, "a", "t")];
     let first = plan(rows.clone(), &no_holds(), &doubts, 9);
     assert_eq!((ids(&first.together), first.deferred), (vec![1, 3], 2));
-    assert_eq!(doubts.unproven(&rows), ["t".to_owned()].into());
+    assert_eq!(doubts.unproven(&rows), ["t".into()].into());
     doubts.learn(&rows[0], &Delivery::Delivered);
     assert_eq!(ids(&plan(rows.clone(), &no_holds(), &doubts, 9).together), [1, 2, 3, 4]);
     doubts.learn(&rows[0], &Delivery::Unavailable("no such topic any more".into()));

@@ -87,6 +87,11 @@ impl Holds {
         self.held.iter().filter(|(_, hold)| now < hold.until).map(|(aggregate, _)| aggregate).collect()
     }
 
+    /// The lowest row that is held back.
+    pub fn lowest(&self) -> Option<RowId> {
+        self.held.values().map(|hold| hold.row).min()
+    }
+
     pub fn len(&self) -> usize {
         self.held.len()
     }

@@ -45,6 +45,12 @@ impl Leases {
         trusted.map(|(&slot, &(epoch, _))| Lease { slot, epoch }).collect()
     }
 
+    /// Until when all of `leases` are held; `None` when one of them is not any more.
+    pub fn until(&self, leases: &[Lease]) -> Option<Instant> {
+        let until = |lease: &Lease| self.held.get(&lease.slot).filter(|(epoch, _)| *epoch == lease.epoch).map(|(_, until)| *until);
+        leases.iter().map(until).collect::<Option<Vec<_>>>()?.into_iter().min()
+    }
+
     pub fn slots(&self) -> Vec<Slot> {
         self.held.keys().copied().collect()
     }
@@ -67,6 +73,16 @@ mod tests {
         leases.claimed(&[lease(1, 7)], asked, 6 * SECOND);
         assert_eq!(leases.trusted(asked + SECOND, 4 * SECOND), [lease(1, 7)]);
         assert_eq!(leases.trusted(asked + 2 * SECOND, 4 * SECOND), []);
+    }
+
+    #[test]
+    fn leases_held_together_end_with_the_first_that_does() {
+        let asked = Instant::now();
+        let mut leases = Leases::default();
+        leases.claimed(&[lease(1, 7)], asked, 6 * SECOND);
+        leases.claimed(&[lease(2, 3)], asked, 5 * SECOND);
+        assert_eq!(leases.until(&[lease(1, 7), lease(2, 3)]), Some(asked + 5 * SECOND));
+        assert_eq!(leases.until(&[lease(1, 7), lease(2, 2)]), None, "another epoch is another lease");
     }
 
     #[test]

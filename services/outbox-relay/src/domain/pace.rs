@@ -1,37 +1,32 @@
 //! How soon to look again.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// Quick while rows come, slower while none do.
+/// The pause is at most this part of the silence so far: rows that come every so often wait a fraction of that.
+const PART: u32 = 8;
+
+/// Quick while rows come, slower the longer none do.
 #[derive(Clone, Copy, Debug)]
 pub struct Pace {
     shortest: Duration,
     longest: Duration,
-    next: Duration,
+    last_row: Instant,
 }
 
 impl Pace {
-    pub fn new(shortest: Duration, longest: Duration) -> Self {
-        Self { shortest, longest, next: shortest }
+    pub fn new(shortest: Duration, longest: Duration, now: Instant) -> Self {
+        Self { shortest, longest, last_row: now }
     }
 
-    /// More is waiting already: at once.
-    pub fn more(&mut self) -> Duration {
-        self.next = self.shortest;
-        Duration::ZERO
+    /// Rows were found, and more is waiting already: at once. Else soon.
+    pub fn some(&mut self, more: bool, now: Instant) -> Duration {
+        self.last_row = now;
+        if more { Duration::ZERO } else { self.shortest }
     }
 
-    /// Everything found is done: soon.
-    pub fn some(&mut self) -> Duration {
-        self.next = self.shortest;
-        self.shortest
-    }
-
-    /// Nothing was found: twice as late as the last time.
-    pub fn none(&mut self) -> Duration {
-        let pause = self.next;
-        self.next = (pause * 2).min(self.longest);
-        pause
+    /// Nothing was found.
+    pub fn none(&self, now: Instant) -> Duration {
+        (now.saturating_duration_since(self.last_row) / PART).clamp(self.shortest, self.longest)
     }
 }
 
@@ -41,11 +36,13 @@ mod tests {
 
     #[test]
     fn an_idle_outbox_is_looked_at_less_and_less_until_a_row_comes() {
-        let mut pace = Pace::new(Duration::from_millis(2), Duration::from_millis(50));
-        let idle: Vec<u128> = (0..7).map(|_| pace.none().as_millis()).collect();
-        assert_eq!(idle, [2, 4, 8, 16, 32, 50, 50]);
-        assert_eq!(pace.some(), Duration::from_millis(2));
-        assert_eq!(pace.none(), Duration::from_millis(2));
-        assert_eq!(pace.more(), Duration::ZERO);
+        let start = Instant::now();
+        let mut pace = Pace::new(Duration::from_millis(2), Duration::from_millis(50), start);
+        let after = |silence: u64| start + Duration::from_millis(silence);
+        let idle: Vec<u128> = [0, 16, 80, 400, 9_000].into_iter().map(|silence| pace.none(after(silence)).as_millis()).collect();
+        assert_eq!(idle, [2, 2, 10, 50, 50]);
+        assert_eq!(pace.some(false, after(9_000)), Duration::from_millis(2));
+        assert_eq!(pace.none(after(9_016)), Duration::from_millis(2));
+        assert_eq!(pace.some(true, after(9_016)), Duration::ZERO);
     }
 }

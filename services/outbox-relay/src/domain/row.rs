@@ -1,6 +1,7 @@
 //! One pending row, and the names of its parts.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Position of a row in the outbox; within an aggregate, the order to publish in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -17,7 +18,7 @@ pub struct Epoch(pub i64);
 /// What an order is kept for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Aggregate {
-    pub kind: String,
+    pub kind: Arc<str>,
     /// The record's key.
     pub id: String,
 }
@@ -34,7 +35,8 @@ pub struct Row {
     pub id: RowId,
     pub slot: Slot,
     pub aggregate: Aggregate,
-    pub topic: String,
+    pub topic: Arc<str>,
     pub payload: Vec<u8>,
-    pub headers: Vec<(String, String)>,
+    /// A JSON object.
+    pub headers: String,
 }

@@ -8,6 +8,8 @@ pub const SLOTS: usize = 64;
 /// What to do to come to the fair share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Claims {
+    /// How many slots the fair share is.
+    pub of: usize,
     pub claim: Vec<Slot>,
     pub release: Vec<Slot>,
 }
@@ -24,14 +26,14 @@ pub fn fair_share(me: &str, members: &[String], taken: &[(Slot, String)]) -> Cla
     let mut mine: Vec<Slot> = taken.iter().filter(|(_, owner)| owner == me).map(|(slot, _)| *slot).collect();
     mine.sort_unstable();
     if mine.len() >= share {
-        return Claims { claim: Vec::new(), release: mine.split_off(share) };
+        return Claims { of: share, claim: Vec::new(), release: mine.split_off(share) };
     }
     let mut free: Vec<Slot> = (0..SLOTS as i16).map(Slot).filter(|slot| taken.iter().all(|(other, _)| other != slot)).collect();
     // Members that start together reach for different slots.
     let start = free.len() * rank / names.len();
     free.rotate_left(start);
     free.truncate(share - mine.len());
-    Claims { claim: free, release: Vec::new() }
+    Claims { of: share, claim: free, release: Vec::new() }
 }
 
 #[cfg(test)]
@@ -58,7 +60,7 @@ mod tests {
         let taken: Vec<_> = (0..64).map(|slot| (Slot(slot), "a".to_owned())).collect();
         let members = names(&["a", "b"]);
         assert_eq!(fair_share("a", &members, &taken).release, (32..64).map(Slot).collect::<Vec<_>>());
-        assert_eq!(fair_share("b", &members, &taken), Claims::default());
+        assert_eq!(fair_share("b", &members, &taken), Claims { of: 32, ..Claims::default() });
     }
 
     proptest! {

@@ -1,80 +1,73 @@
 //! Sending rows, and what follows from how it went.
 
-use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use stream::Failure;
 
-use super::{Relay, Trouble};
+use super::lane::Lane;
+use super::{Parts, Trouble};
+use crate::adapters::postgres::Dead;
 use crate::domain::{Delivery, Fault, Lease, NextStep, Row, judge};
 
-impl Relay {
+impl Lane {
     /// Sends `rows` as far as the leases they were read under can still be trusted, and draws the consequences.
-    pub(super) async fn send(&mut self, mut rows: Vec<Row>, read_under: &[Lease], alone: bool) -> Result<(), Trouble> {
-        let unproven = self.doubts.unproven(&rows);
-        let mut missing = HashSet::new();
-        if !unproven.is_empty() {
-            let records = self.records.clone();
-            missing = self.meanwhile(async move { records.missing(unproven).await }).await.map_err(Trouble::Kafka)?;
-        }
-        let mut trusted = self.tenure.trusted(self.config.publish.timeout);
-        trusted.retain(|lease| read_under.contains(lease));
-        rows.retain(|row| trusted.iter().any(|lease| lease.slot == row.slot));
-
-        let records = self.records.clone();
-        let sent = async move {
-            let deliveries = records.publish(&rows, &missing).await;
-            (rows, deliveries)
+    pub(super) async fn send(&mut self, mut rows: Vec<Row>, alone: bool) -> Result<(), Trouble> {
+        let Parts { records, tenure, config, measures, .. } = &*self.parts;
+        let missing = records.missing(self.doubts.unproven(&rows)).await.map_err(Trouble::Kafka)?;
+        let Some(until) = tenure.send_until(&self.leases, config.publish.timeout) else {
+            return Ok(());
         };
-        let (rows, deliveries) = self.meanwhile(sent).await;
-        self.conclude(&rows, &deliveries.map_err(Trouble::Kafka)?, read_under, alone).await
+        measures.under_way(rows.len() as i64);
+        let deliveries = records.publish(&mut rows, &missing, until).await;
+        measures.under_way(-(rows.len() as i64));
+        self.conclude(&rows, &deliveries.map_err(Trouble::Kafka)?, alone).await
     }
 
-    async fn conclude(&mut self, rows: &[Row], deliveries: &[Delivery], leases: &[Lease], alone: bool) -> Result<(), Trouble> {
+    async fn conclude(&mut self, rows: &[Row], deliveries: &[Delivery], alone: bool) -> Result<(), Trouble> {
         for (row, delivery) in rows.iter().zip(deliveries) {
             self.doubts.learn(row, delivery);
         }
         if deliveries.contains(&Delivery::Delivered) {
-            self.kafka_is_there();
+            self.parts.records.is_there(true);
         } else if let Some(problem) = nothing_but_unavailable(deliveries) {
             return Err(Trouble::Kafka(Failure::transient(problem)));
         }
         let outcome = judge(rows, deliveries);
-        let lease = |row: &Row| leases.iter().find(|lease| lease.slot == row.slot).copied();
+        self.acknowledged.reserve(outcome.published.len());
         for row in &outcome.published {
             self.holds.lift(&row.aggregate);
-            self.acknowledged.extend(lease(row).map(|lease| (row.id, lease)));
+            self.acknowledged.push(row.id);
         }
-        self.measures.published.inc_by(outcome.published.len() as u64);
+        self.parts.measures.published.inc_by(outcome.published.len() as u64);
         for (row, delivery) in outcome.failed {
-            if let Some(lease) = lease(row) {
-                self.hold(row, lease, delivery, alone).await?;
-            }
+            self.hold(row, delivery, alone).await?;
         }
         Ok(())
     }
 
     /// The row's aggregate waits, or the row has had its chances.
-    async fn hold(&mut self, row: &Row, lease: Lease, delivery: &Delivery, alone: bool) -> Result<(), Trouble> {
+    async fn hold(&mut self, row: &Row, delivery: &Delivery, alone: bool) -> Result<(), Trouble> {
+        let parts = Arc::clone(&self.parts);
         let (fault, problem) = match delivery {
             Delivery::Rejected(problem) => (Fault::Rejected { alone }, problem.as_str()),
             Delivery::Unavailable(problem) => (Fault::Unavailable, problem.as_str()),
             Delivery::Delivered | Delivery::Withheld => return Ok(()),
         };
         let (id, aggregate, topic) = (row.id.0, &row.aggregate, &row.topic);
-        match self.holds.failed(aggregate, row.id, fault, Instant::now(), rand::random()) {
-            NextStep::Retry => {
-                self.measures.retried(fault);
-                tracing::warn!(id, %aggregate, topic, problem, "held back; it will be tried again");
-            }
-            NextStep::GiveUp { attempts } => {
-                if self.store.bury(self.tenure.owner(), lease, row.id, problem, attempts).await.map_err(Trouble::Postgres)? {
-                    self.measures.dead();
-                    tracing::error!(id, %aggregate, topic, problem, attempts, "given up: moved to outbox_dead");
-                }
+        if let NextStep::GiveUp { attempts } = self.holds.failed(aggregate, row.id, fault, Instant::now(), rand::random())
+            && let Some(&lease) = self.leases.iter().find(|lease: &&Lease| lease.slot == row.slot)
+        {
+            let dead = Dead { id: row.id, error: problem, attempts, block: &parts.config.retry.block };
+            if parts.store.bury(parts.tenure.owner(), lease, dead).await.map_err(Trouble::Postgres)? {
+                parts.measures.dead();
+                tracing::error!(id, %aggregate, topic = &**topic, problem, attempts, "given up: moved to outbox_dead");
                 self.holds.lift(aggregate);
+                return Ok(());
             }
         }
+        parts.measures.retried(fault);
+        tracing::warn!(id, %aggregate, topic = &**topic, problem, "held back; it will be tried again");
         Ok(())
     }
 
@@ -83,8 +76,9 @@ impl Relay {
         if self.acknowledged.is_empty() {
             return Ok(());
         }
-        let deleted = self.store.delete(self.tenure.owner(), &self.acknowledged).await.map_err(Trouble::Postgres)?;
-        let kept = self.acknowledged.len() as u64 - deleted;
+        let Parts { store, tenure, config, .. } = &*self.parts;
+        let deleted = store.delete(tenure.owner(), &self.leases, &self.acknowledged, config.archive.enabled).await;
+        let kept = self.acknowledged.len() as u64 - deleted.map_err(Trouble::Postgres)?;
         if kept > 0 {
             tracing::warn!(rows = kept, "published under a lease that was lost; the new owner repeats them");
         }

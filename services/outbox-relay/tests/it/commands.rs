@@ -5,11 +5,11 @@ use std::process::{Command, Output};
 use crate::fixture::Fixture;
 use crate::writers::{event, write};
 
-fn outbox_relay(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
+pub(crate) fn outbox_relay(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_outbox-relay")).args(arguments).envs(environment.iter().copied()).output().unwrap()
 }
 
-fn printed(output: &Output) -> String {
+pub(crate) fn printed(output: &Output) -> String {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout.clone()).unwrap()
 }

@@ -1,5 +1,6 @@
 //! One outbox, its topic, and relays that can be started, stopped and killed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use outbox_relay::adapters::postgres::Store;
@@ -7,16 +8,28 @@ use outbox_relay::app;
 use outbox_relay::config::{Config, DEFAULTS};
 use service::{Health, Shutdown, Supervisor, TaskFailed};
 use sqlx::PgPool;
-use stream::Record;
 use stream::tail::{From, Seen, Tail};
-use testkit::{Database, Kit, eventually};
+use stream::{KafkaConfig, Record};
+use testkit::{Database, Kit, MockKafka, eventually};
+use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, block_in_place};
 
 use crate::log::Log;
 
-/// Runs a test with each of its seeds, all at the same time: most of a run is waiting.
-pub(crate) async fn with_seeds<F: Future<Output = ()> + Send + 'static>(test: impl Fn(u64) -> F) {
-    let runs: Vec<_> = testkit::seeds().into_iter().map(|seed| (seed, tokio::spawn(test(seed)))).collect();
+/// Runs a test with each of its seeds, some at a time: most of a run is waiting. Each has a runtime of its own, for what is
+/// dropped at a run's end blocks its thread.
+pub(crate) async fn with_seeds<F: Future<Output = ()> + 'static>(test: fn(u64) -> F) {
+    const AT_A_TIME: usize = 6;
+    let places = Arc::new(Semaphore::new(AT_A_TIME));
+    let mut runs = Vec::new();
+    for seed in testkit::seeds() {
+        let place = Arc::clone(&places).acquire_owned().await.unwrap();
+        let run = move || {
+            let _place = place;
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test(seed));
+        };
+        runs.push((seed, tokio::task::spawn_blocking(run)));
+    }
     for (seed, run) in runs {
         assert!(run.await.is_ok(), "failed with seed {seed}");
     }
@@ -62,8 +75,19 @@ impl Fixture {
         testkit::config("outbox-relay", DEFAULTS, &all)
     }
 
+    /// The environment of a relay that is a process.
+    pub(crate) fn environment(&self, overrides: &[(&str, &str)]) -> Vec<(String, String)> {
+        let brokers = testkit::environment("FIELDWATCH__KAFKA__BROKERS");
+        let own = [
+            ("FIELDWATCH__KAFKA__BROKERS", brokers.as_str()),
+            ("OUTBOX_RELAY__DATABASE__URL", &self.database.url),
+            ("OUTBOX_RELAY__LEASE__RENEW_EVERY", "200ms"),
+        ];
+        own.iter().chain(overrides).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
     pub(crate) fn store(&self) -> Store {
-        Store::new(&self.config(&[]).database).unwrap()
+        Store::new(&self.config(&[]).database, 1).unwrap()
     }
 
     pub(crate) async fn relay(&self, overrides: &[(&str, &str)]) -> Relay {
@@ -101,33 +125,22 @@ impl Fixture {
 
     /// What the topic holds now; more may come meanwhile.
     pub(crate) async fn published(&self) -> Log {
-        self.records(&self.topic)
-            .await
-            .into_iter()
-            .map(|record| (String::from_utf8(record.key.unwrap()).unwrap(), record.value.unwrap()))
-            .collect()
+        Self::log(self.records(&self.topic).await)
+    }
+
+    /// The same, of a cluster that the test made for itself.
+    pub(crate) async fn published_to(&self, kafka: &MockKafka) -> Log {
+        let kafka = KafkaConfig { brokers: kafka.brokers(), ..self.kit.kafka.clone() };
+        Self::log(read(&kafka, &self.topic).await)
+    }
+
+    fn log(records: Vec<Record>) -> Log {
+        records.into_iter().map(|record| (String::from_utf8(record.key.unwrap()).unwrap(), record.value.unwrap())).collect()
     }
 
     /// The records `topic` holds now, each partition's in order.
     pub(crate) async fn records(&self, topic: &str) -> Vec<Record> {
-        // Opening and closing block their thread; relays and writers share it.
-        let open = || {
-            let tail = Tail::open(&self.kit.kafka, "testkit", topic, &From::Beginning).unwrap();
-            let ends = tail.ends().unwrap();
-            (tail, ends)
-        };
-        let (mut tail, ends) = block_in_place(open);
-        let mut records = Vec::new();
-        let read = async {
-            while tail.offsets().iter().any(|(partition, next)| *next < ends[partition]) {
-                if let Ok(Seen::Record(record)) = tail.next().await {
-                    records.push(record);
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(30), read).await.expect("the topic can be read");
-        block_in_place(|| drop(tail));
-        records
+        read(&self.kit.kafka, topic).await
     }
 
     /// Slots held by how many owners, e.g. `[32, 32]`; free ones are not counted.
@@ -139,6 +152,28 @@ impl Fixture {
     pub(crate) async fn until_shares(&self, wanted: &[i64]) {
         eventually(&format!("slots are shared {wanted:?}"), || async { (self.shares().await == wanted).then_some(()) }).await;
     }
+}
+
+/// The records a topic holds now, each partition's in order.
+async fn read(kafka: &KafkaConfig, topic: &str) -> Vec<Record> {
+    // Opening and closing block their thread; relays and writers share it.
+    let open = || {
+        let tail = Tail::open(kafka, "testkit", topic, &From::Beginning).unwrap();
+        let ends = tail.ends().unwrap();
+        (tail, ends)
+    };
+    let (mut tail, ends) = block_in_place(open);
+    let mut records = Vec::new();
+    let read = async {
+        while tail.offsets().iter().any(|(partition, next)| *next < ends[partition]) {
+            if let Ok(Seen::Record(record)) = tail.next().await {
+                records.push(record);
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), read).await.expect("the topic can be read");
+    block_in_place(|| drop(tail));
+    records
 }
 
 /// A relay inside the test.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox_relay::adapters::postgres::Extent;
+use outbox_relay::adapters::postgres::{Dead, Extent};
 use outbox_relay::domain::{Lease, RowId, Slot};
 use testkit::eventually;
 
@@ -10,7 +10,7 @@ use crate::fixture::Fixture;
 use crate::writers::{event, write};
 
 const LONG: Duration = Duration::from_mins(1);
-const EXTENT: Extent = Extent { depth: 10, rows: 10, bytes: 1_000 };
+const EXTENT: Extent = Extent { above: RowId(0), depth: 10, rows: 10, bytes: 1_000 };
 
 fn all_slots() -> Vec<Slot> {
     (0..64).map(Slot).collect()
@@ -53,14 +53,15 @@ async fn a_former_owner_deletes_and_buries_nothing() {
     let former = store.claim("relay", &all_slots(), Duration::ZERO).await.unwrap();
     let rows = store.pending(&former, &[], EXTENT).await.unwrap();
     let row = &rows[0];
+    let dead = Dead { id: row.id, error: "poison", attempts: 1, block: &[] };
     let of = |leases: &[Lease]| *leases.iter().find(|lease| lease.slot == row.slot).unwrap();
     // The same owner once more: the epoch alone tells the two apart.
     let now = store.claim("relay", &all_slots(), LONG).await.unwrap();
-    assert_eq!(store.delete("relay", &[(row.id, of(&former))]).await.unwrap(), 0);
-    assert!(!store.bury("relay", of(&former), row.id, "poison", 1).await.unwrap());
-    assert_eq!(store.delete("another", &[(row.id, of(&now))]).await.unwrap(), 0);
+    assert_eq!(store.delete("relay", &[of(&former)], &[row.id], false).await.unwrap(), 0);
+    assert!(!store.bury("relay", of(&former), dead).await.unwrap());
+    assert_eq!(store.delete("another", &[of(&now)], &[row.id], false).await.unwrap(), 0);
     assert_eq!(fixture.pending().await, 1);
-    assert_eq!(store.delete("relay", &[(row.id, of(&now))]).await.unwrap(), 1);
+    assert_eq!(store.delete("relay", &now, &[row.id], false).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -70,7 +71,7 @@ async fn a_batch_keeps_to_its_slots_and_its_extent() {
     let events: Vec<_> = (0..100).map(|n| event(&fixture.topic, &format!("n-{}", n % 40), vec![b'x'; 100])).collect();
     write(&fixture.pool, &events).await;
     let leases = store.claim("relay", &all_slots(), LONG).await.unwrap();
-    let wide = Extent { depth: 100, rows: 100, bytes: 1_000_000 };
+    let wide = Extent { above: RowId(0), depth: 100, rows: 100, bytes: 1_000_000 };
 
     let all = store.pending(&leases, &[], wide).await.unwrap();
     assert_eq!(all.len(), 100);
@@ -79,6 +80,7 @@ async fn a_batch_keeps_to_its_slots_and_its_extent() {
     assert_eq!(store.pending(&leases, &[], Extent { bytes: 950, ..wide }).await.unwrap(), all[..10]);
     let one_slot = store.pending(&leases[7..8], &[], wide).await.unwrap();
     assert!(one_slot.iter().all(|row| row.slot == leases[7].slot));
+    assert_eq!(store.pending(&leases, &[], Extent { above: all[9].id, ..wide }).await.unwrap(), all[10..]);
     let waiting = &all[0].aggregate;
     let others = store.pending(&leases, &[waiting], wide).await.unwrap();
     assert_eq!(others, all.iter().filter(|row| row.aggregate != *waiting).cloned().collect::<Vec<_>>());
@@ -97,7 +99,7 @@ async fn reading_and_deleting_never_scan_the_whole_outbox() {
     for _ in 0..ROUNDS {
         let rows = store.pending(&leases, &[], EXTENT).await.unwrap();
         let unknown = RowId(rows[0].id.0 + 1);
-        store.delete("relay", &[(unknown, leases[0])]).await.unwrap();
+        store.delete("relay", &leases, &[unknown], false).await.unwrap();
     }
     // A session's counts are published when it ends.
     store.close().await;

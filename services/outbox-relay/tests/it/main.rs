@@ -6,14 +6,19 @@
     reason = "a test fails by panicking, and runs its own tasks"
 )]
 
+mod archive;
 mod away;
+mod cable;
 mod commands;
 mod fixture;
 mod leases;
 mod log;
+mod model;
 mod order;
+mod pace;
 mod poison;
 mod records;
 mod replicas;
 mod restart;
 mod writers;
+mod zombie;

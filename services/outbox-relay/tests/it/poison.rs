@@ -90,3 +90,23 @@ async fn rows_rejected_for_the_sake_of_others_are_not_given_up() {
     assert_eq!(fixture.records(&narrow.name).await.len(), 60);
     admin.delete(&[narrow.name]).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_of_a_type_that_blocks_is_never_given_up() {
+    let fixture = Fixture::new().await;
+    let mut blocking = event("no.such.topic", "n-1", "1");
+    blocking.event_type = "precious.v1".into();
+    let config = [
+        ("OUTBOX_RELAY__RETRY__ATTEMPTS", "1"),
+        ("OUTBOX_RELAY__RETRY__FIRST", "1ms"),
+        ("OUTBOX_RELAY__RETRY__LONGEST", "5ms"),
+        ("OUTBOX_RELAY__RETRY__BLOCK", "[\"precious.v1\"]"),
+    ];
+    let relay = fixture.relay(&config).await;
+    write(&fixture.pool, &[blocking, event(&fixture.topic, "n-1", "2")]).await;
+    write(&fixture.pool, &[event("no.such.topic", "n-2", "1")]).await;
+    fixture.until_count("what does not block is given up", "SELECT count(*) FROM outbox_dead", 1).await;
+    assert_eq!(fixture.pending().await, 2);
+    assert_eq!(fixture.count("SELECT count(*) FROM outbox_dead WHERE type = 'precious.v1'").await, 0);
+    relay.stop().await;
+}

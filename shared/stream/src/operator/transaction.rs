@@ -109,7 +109,8 @@ impl Transactions {
 
     fn send(&self, record: &OutRecord) -> Result<(), KafkaError> {
         loop {
-            let mut out: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&record.topic).headers(record.headers().clone());
+            let mut out: BaseRecord<'_, [u8], [u8]> = BaseRecord::to(&record.topic);
+            out.headers = record.headers().cloned();
             out.partition = record.partition;
             out.key = record.key.as_deref();
             out.payload = record.value.as_deref();

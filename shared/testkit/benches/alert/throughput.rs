@@ -108,7 +108,6 @@ async fn kafka_streams(arguments: &Arguments, kit: &Kit, store: &str, threads: u
     process.terminate().await;
     let alerts = held(kit, &output).records;
     admin.delete(&[output, format!("{application}-firing-changelog")]).await.expect("its topics are deleted");
-    forget_group(kit, &application).await;
     Run { throughput, alerts: Some(alerts), transactions: None, state: None }
 }
 

@@ -176,7 +176,15 @@ fn records(kafka: &KafkaConfig, topic: &str) -> u64 {
     let consumer: BaseConsumer = kafka.consumer("bench").and_then(|config| Ok(config.create().expect("a consumer"))).expect("settings");
     let metadata = consumer.fetch_metadata(Some(topic), WAIT).expect("metadata");
     let partitions = metadata.topics()[0].partitions().iter().map(|partition| {
-        let (start, end) = consumer.fetch_watermarks(topic, partition.id(), WAIT).expect("watermarks");
+        let deadline = Instant::now() + WAIT;
+        // A topic made a moment ago may not have its leaders yet.
+        let (start, end) = loop {
+            match consumer.fetch_watermarks(topic, partition.id(), WAIT) {
+                Ok(watermarks) => break watermarks,
+                Err(error) => assert!(Instant::now() < deadline, "{topic}: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
         (end - start) as u64
     });
     partitions.sum()

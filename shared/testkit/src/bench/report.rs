@@ -78,8 +78,8 @@ impl Report {
             print!("{}", targets.text());
         }
         let Machine { cpu, cores, memory_mib, load, commit } = &self.machine;
-        let peers: Vec<String> = self.peers.iter().map(|(name, version)| format!("{name} {version}")).collect();
-        println!("\n{cpu}, {cores} cores, {memory_mib} MiB, load {load}; commit {commit}; {}", peers.join(", "));
+        let peers: String = self.peers.iter().map(|(name, version)| format!("; {name} {version}")).collect();
+        println!("\n{cpu}, {cores} cores, {memory_mib} MiB, load {load}; commit {commit}{peers}");
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a folder for the report");
         std::fs::write(path, serde_json::to_vec_pretty(&self).expect("a report is JSON")).expect("the report is written");
         println!("{}", path.display());

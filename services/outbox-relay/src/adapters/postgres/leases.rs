@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::Row as _;
 use stream::Failure;
 
-use super::{Store, classify};
+use super::Store;
 use crate::domain::{Epoch, Lease, Slot};
 
 /// What all relays see of each other.
@@ -24,20 +24,25 @@ impl Store {
     pub async fn renew(&self, owner: &str, duration: Duration) -> Result<Vec<Lease>, Failure> {
         let alive = "INSERT INTO outbox_member (owner, expires_at) VALUES ($1, now() + make_interval(secs => $2))
                      ON CONFLICT (owner) DO UPDATE SET expires_at = EXCLUDED.expires_at";
-        sqlx::query(alive).bind(owner).bind(duration.as_secs_f64()).execute(&self.pool).await.map_err(classify)?;
         let prolong = "UPDATE outbox_lease SET expires_at = now() + make_interval(secs => $2) WHERE owner = $1 RETURNING slot, epoch";
-        let renewed = sqlx::query_as(prolong).bind(owner).bind(duration.as_secs_f64()).fetch_all(&self.pool).await;
-        Ok(leases(renewed.map_err(classify)?))
+        let renewed = self.on(&self.control, async |connection| {
+            sqlx::query(alive).bind(owner).bind(duration.as_secs_f64()).execute(&mut *connection).await?;
+            sqlx::query_as(prolong).bind(owner).bind(duration.as_secs_f64()).fetch_all(connection).await
+        });
+        Ok(leases(renewed.await?))
     }
 
     /// The members that live and the slots they hold.
     pub async fn membership(&self) -> Result<Membership, Failure> {
-        sqlx::query("DELETE FROM outbox_member WHERE expires_at <= now()").execute(&self.pool).await.map_err(classify)?;
-        let members = sqlx::query_scalar("SELECT owner FROM outbox_member").fetch_all(&self.pool).await.map_err(classify)?;
-        let taken = sqlx::query("SELECT slot, owner FROM outbox_lease WHERE owner IS NOT NULL AND expires_at > now()");
-        let taken = taken.fetch_all(&self.pool).await.map_err(classify)?;
-        let taken = taken.iter().map(|row| Ok((Slot(row.try_get("slot")?), row.try_get("owner")?))).collect::<Result<_, _>>();
-        Ok(Membership { members, taken: taken.map_err(classify)? })
+        self.on(&self.control, async |connection| {
+            sqlx::query("DELETE FROM outbox_member WHERE expires_at <= now()").execute(&mut *connection).await?;
+            let members = sqlx::query_scalar("SELECT owner FROM outbox_member").fetch_all(&mut *connection).await?;
+            let taken = sqlx::query("SELECT slot, owner FROM outbox_lease WHERE owner IS NOT NULL AND expires_at > now()");
+            let taken = taken.fetch_all(connection).await?;
+            let taken = taken.iter().map(|row| Ok((Slot(row.try_get("slot")?), row.try_get("owner")?)));
+            Ok(Membership { members, taken: taken.collect::<Result<_, sqlx::Error>>()? })
+        })
+        .await
     }
 
     /// Takes those of `slots` that are free by now; the answer is what was taken.
@@ -51,23 +56,27 @@ impl Store {
             SET owner = $1, epoch = epoch + 1, expires_at = now() + make_interval(secs => $3)
             FROM free WHERE lease.slot = free.slot
             RETURNING lease.slot, lease.epoch";
-        let claimed = sqlx::query_as(claim).bind(owner).bind(numbers(slots)).bind(duration.as_secs_f64()).fetch_all(&self.pool).await;
-        Ok(leases(claimed.map_err(classify)?))
+        let claimed = self.on(&self.control, async |connection| {
+            sqlx::query_as(claim).bind(owner).bind(numbers(slots)).bind(duration.as_secs_f64()).fetch_all(connection).await
+        });
+        Ok(leases(claimed.await?))
     }
 
     /// Gives slots up; anyone may claim them at once.
     pub async fn release(&self, owner: &str, slots: &[Slot]) -> Result<(), Failure> {
         let release = "UPDATE outbox_lease SET owner = NULL, expires_at = '-infinity' WHERE owner = $1 AND slot = ANY ($2)";
-        sqlx::query(release).bind(owner).bind(numbers(slots)).execute(&self.pool).await.map_err(classify)?;
-        Ok(())
+        self.on(&self.control, async |connection| sqlx::query(release).bind(owner).bind(numbers(slots)).execute(connection).await.map(drop))
+            .await
     }
 
     /// Gives everything up: the others' shares grow at once.
     pub async fn leave(&self, owner: &str) -> Result<(), Failure> {
         let release = "UPDATE outbox_lease SET owner = NULL, expires_at = '-infinity' WHERE owner = $1";
-        sqlx::query(release).bind(owner).execute(&self.pool).await.map_err(classify)?;
-        sqlx::query("DELETE FROM outbox_member WHERE owner = $1").bind(owner).execute(&self.pool).await.map_err(classify)?;
-        Ok(())
+        self.on(&self.control, async |connection| {
+            sqlx::query(release).bind(owner).execute(&mut *connection).await?;
+            sqlx::query("DELETE FROM outbox_member WHERE owner = $1").bind(owner).execute(connection).await.map(drop)
+        })
+        .await
     }
 }
 

@@ -1,0 +1,163 @@
+//! One lane: read a batch of its slots, send all of it, await all of it, delete what was acknowledged. While one lane waits
+//! for Kafka another reads or deletes; an aggregate belongs to one lane only.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use service::HealthCheck;
+use tokio::time::sleep;
+
+use super::{Parts, Trouble};
+use crate::adapters::postgres::Extent;
+use crate::domain::{Depth, Doubts, Holds, Lease, LowWater, Pace, Row, RowId, SLOTS, plan};
+use crate::tenure::Trust;
+
+/// Rows above this size are sent with nothing of their aggregate behind them: Kafka might reject them.
+const LARGE: usize = 256 * 1024;
+/// Rejected rows tried again in one round, one after another.
+const MOST_ALONE: usize = 20;
+
+pub(super) struct Lane {
+    pub(super) parts: Arc<Parts>,
+    /// Which, of how many.
+    place: (usize, usize),
+    pub(super) holds: Holds,
+    pub(super) doubts: Doubts,
+    depth: Depth,
+    pace: Pace,
+    low_water: LowWater,
+    generation: u64,
+    /// Not deleted yet, with the leases they were read under.
+    pub(super) acknowledged: Vec<RowId>,
+    pub(super) leases: Vec<Lease>,
+}
+
+/// Until the stop, or a Fatal failure; then nothing is under way.
+pub(super) async fn run(parts: Arc<Parts>, lane: usize, check: HealthCheck) -> anyhow::Result<()> {
+    let stop = parts.stop.clone();
+    let mut lane = Lane::new(parts, lane);
+    let (mut failures, mut outcome) = (0, Ok(()));
+    check.ready();
+    while outcome.is_ok() && !stop.is_cancelled() {
+        check.beat();
+        // Before the round: a wake that comes while it reads is not lost.
+        let parts = Arc::clone(&lane.parts);
+        let mut woken = std::pin::pin!(parts.wakes.notified());
+        woken.as_mut().enable();
+        let pause = match lane.round().await {
+            Ok(pause) => {
+                failures = 0;
+                pause
+            }
+            Err(trouble) => {
+                failures += 1;
+                outcome = parts.note(trouble);
+                let pause = parts.backoff().delay(failures, rand::random());
+                stop.run_until_cancelled(sleep(pause)).await;
+                continue;
+            }
+        };
+        if !pause.is_zero() {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = woken => {}
+                () = sleep(pause) => {}
+            }
+        }
+    }
+    if let Err(Trouble::Kafka(failure) | Trouble::Postgres(failure)) = lane.delete_acknowledged().await {
+        failure.note("deleting what was published");
+    }
+    outcome
+}
+
+impl Lane {
+    fn new(parts: Arc<Parts>, lane: usize) -> Self {
+        let (relay, retry, now) = (&parts.config.relay, &parts.config.retry, Instant::now());
+        Self {
+            place: (lane, relay.lanes),
+            holds: Holds::new(retry.attempts, retry.backoff()),
+            doubts: Doubts::new(LARGE),
+            depth: Depth::new(relay.batch),
+            pace: Pace::new(relay.idle_shortest, relay.idle_longest, now),
+            low_water: LowWater::new(now),
+            generation: 0,
+            acknowledged: Vec::new(),
+            leases: Vec::new(),
+            parts,
+        }
+    }
+
+    async fn round(&mut self) -> Result<Duration, Trouble> {
+        let parts = Arc::clone(&self.parts);
+        match parts.stop.run_until_cancelled(parts.records.reach()).await {
+            None => return Ok(Duration::ZERO),
+            Some(reached) => reached.map_err(Trouble::Kafka)?,
+        }
+        parts.kafka.ready();
+        self.delete_acknowledged().await?;
+        let _batch = parts.tenure.batch().await;
+        let Trust { leases, generation } = parts.tenure.trusted(self.place, parts.config.publish.timeout);
+        if generation != self.generation {
+            // Whoever had the new slots, or has the lost ones now, judges for itself.
+            self.holds.forget();
+            self.low_water = LowWater::new(Instant::now());
+            self.generation = generation;
+        }
+        self.leases = leases;
+        if self.leases.is_empty() {
+            return Ok(self.pace.none(Instant::now()));
+        }
+        let began = Instant::now();
+        let (rows, more) = self.read().await?;
+        if rows.is_empty() {
+            return Ok(self.pace.none(began));
+        }
+        let plan = plan(rows, &self.holds, &self.doubts, MOST_ALONE);
+        self.send(plan.together, false).await?;
+        self.delete_acknowledged().await?;
+        for row in plan.alone {
+            if parts.stop.is_cancelled() {
+                break;
+            }
+            self.send(vec![row], true).await?;
+        }
+        self.delete_acknowledged().await?;
+        parts.measures.batch(began.elapsed());
+        Ok(self.pace.some(more || plan.deferred > 0, Instant::now()))
+    }
+
+    /// The next rows, and whether more is likely to wait behind them.
+    async fn read(&mut self) -> Result<(Vec<Row>, bool), Trouble> {
+        let Parts { store, config, .. } = &*self.parts;
+        let now = Instant::now();
+        let above = self.low_water.read_above(now);
+        let depth = self.depth.of(self.leases.len());
+        let extent = Extent { above, depth, rows: config.relay.batch, bytes: config.relay.batch_bytes.as_u64() };
+        let waiting = self.holds.waiting(now);
+        let rows = store.pending(&self.leases, &waiting, extent).await.map_err(Trouble::Postgres)?;
+        let more = self.is_more_waiting(&rows);
+        let id = |row: &Row| row.id;
+        self.low_water.read(above, rows.first().map(id), rows.last().map(id), self.holds.lowest(), !more, now);
+        if self.low_water.wants_horizon(now) {
+            let horizon = self.parts.store.horizon().await.map_err(Trouble::Postgres)?;
+            self.low_water.horizon(horizon.xmin, horizon.xmax, now);
+        }
+        Ok((rows, more))
+    }
+
+    /// Whether the outbox is likely to hold more than `rows`; sets how deep to read next.
+    fn is_more_waiting(&mut self, rows: &[Row]) -> bool {
+        let mut of_slot = [0; SLOTS];
+        for row in rows {
+            of_slot[row.slot.0 as usize % SLOTS] += 1;
+        }
+        let most = of_slot.into_iter().max().unwrap_or_default();
+        let slots = self.leases.len();
+        let cut_short = most >= self.depth.of(slots);
+        self.depth.learn(slots, rows.len(), most);
+        let bytes: usize = rows.iter().map(|row| row.payload.len()).sum();
+        let relay = &self.parts.config.relay;
+        cut_short || rows.len() >= relay.batch || bytes as u64 >= relay.batch_bytes.as_u64()
+    }
+}

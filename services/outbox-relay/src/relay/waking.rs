@@ -1,0 +1,31 @@
+//! Lanes that rest are woken by writers that say so. Without this they look by themselves.
+
+use std::sync::Arc;
+
+use tokio::time::sleep;
+
+use super::Parts;
+
+pub(super) async fn run(parts: Arc<Parts>) -> anyhow::Result<()> {
+    if parts.config.relay.wake {
+        parts.stop.run_until_cancelled(listen(&parts)).await;
+    } else {
+        parts.stop.cancelled().await;
+    }
+    Ok(())
+}
+
+async fn listen(parts: &Parts) {
+    loop {
+        match parts.store.wakes().await {
+            Ok(mut wakes) => {
+                while wakes.next().await.is_ok() {
+                    parts.wakes.notify_waiters();
+                }
+            }
+            // Whether Postgres is there is for others to say.
+            Err(failure) => tracing::debug!(%failure, "not listening for wakes"),
+        }
+        sleep(parts.config.retry.longest).await;
+    }
+}

@@ -1,0 +1,73 @@
+//! How soon rows are found, and what of the outbox is read for that.
+
+use std::time::{Duration, Instant};
+
+use crate::fixture::Fixture;
+use crate::writers::{event, write};
+
+/// A relay that would look again in an hour.
+const ASLEEP: [(&str, &str); 2] = [("OUTBOX_RELAY__RELAY__IDLE_SHORTEST", "1h"), ("OUTBOX_RELAY__RELAY__IDLE_LONGEST", "1h")];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wake_after_the_commit_is_heard() {
+    let fixture = Fixture::new().await;
+    let relay = fixture.relay(&ASLEEP).await;
+    fixture.until_shares(&[64]).await;
+    fixture
+        .until_count("it listens", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'", 1)
+        .await;
+    write(&fixture.pool, &[event(&fixture.topic, "n-1", "1")]).await;
+    testkit::eventually("the row is published", || async {
+        outbox::wake(&fixture.pool).await.unwrap();
+        (fixture.pending().await == 0).then_some(())
+    })
+    .await;
+    relay.stop().await;
+}
+
+/// Ids become visible out of order: a writer that drew a low one long ago commits after thousands of higher ones were
+/// published and the mark could have risen past it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_late_commit_of_a_low_id_is_published_before_what_follows_it() {
+    let fixture = Fixture::new().await;
+    let relay = fixture.relay(&[]).await;
+    let mut late = fixture.pool.begin().await.unwrap();
+    outbox::enqueue(&mut late, &[event(&fixture.topic, "late", "1")]).await.unwrap();
+    // More than the second that a mark has to wait at least.
+    let until = Instant::now() + Duration::from_millis(2_500);
+    let mut n = 0;
+    while Instant::now() < until {
+        write(&fixture.pool, &[event(&fixture.topic, &format!("n-{}", n % 5), n.to_string())]).await;
+        n += 1;
+    }
+    fixture.until_empty().await;
+    late.commit().await.unwrap();
+    let committed = Instant::now();
+    write(&fixture.pool, &[event(&fixture.topic, "late", "2")]).await;
+    fixture.until_empty().await;
+    assert!(committed.elapsed() < Duration::from_secs(5), "found at once, not by the sweep");
+    relay.stop().await;
+    assert_eq!(fixture.published().await, fixture.written().await);
+}
+
+/// What was deleted stays in the index while someone may still see it; it is not walked over again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn deleted_rows_that_someone_still_sees_cost_nothing() {
+    let fixture = Fixture::new().await;
+    let mut reading = fixture.pool.begin().await.unwrap();
+    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox").execute(&mut *reading).await.unwrap();
+    let insert = "INSERT INTO outbox (event_id, aggregate_type, aggregate_id, type, topic, payload)
+                  SELECT gen_random_uuid(), 'notification', 'n-' || n % 50, 't', $1, 'x' FROM generate_series(1, 20000) n";
+    sqlx::query(insert).bind(&fixture.topic).execute(&fixture.pool).await.unwrap();
+    let relay = fixture.relay(&[]).await;
+    fixture.until_empty().await;
+    let read = "SELECT coalesce(sum(idx_tup_read), 0)::bigint FROM pg_stat_user_indexes WHERE indexrelname = 'outbox_by_slot'";
+    testkit::eventually("a second of reading costs less than one walk over what was deleted", || async {
+        let before = fixture.count(read).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        (fixture.count(read).await - before < 20_000).then_some(())
+    })
+    .await;
+    reading.rollback().await.unwrap();
+    relay.stop().await;
+}
