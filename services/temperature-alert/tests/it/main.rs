@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
 mod alerts;
+mod commands;
 mod driver;
 mod formats;
 mod refusals;
+mod reload;
 mod rules;
