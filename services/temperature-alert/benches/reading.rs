@@ -76,7 +76,8 @@ fn main() {
     for minute in 0..1_440 {
         for (number, reading) in readings.iter_mut().enumerate() {
             reading.value = if (minute + number) % 300 < 20 { 33.0 } else { 21.0 };
-            (reading.measured_at, reading.received_at) = (Timestamp::from_millis(minute as i64 * 60_000), Timestamp::from_millis(minute as i64 * 60_000));
+            (reading.measured_at, reading.received_at) =
+                (Timestamp::from_millis(minute as i64 * 60_000), Timestamp::from_millis(minute as i64 * 60_000));
             simulation.take(reading);
         }
     }

@@ -211,8 +211,7 @@ pub fn source_alert(partition: i32, since: Timestamp, speaks_at: Option<Timestam
     let tenant = events::DEFAULT_TENANT;
     let subject = Subject { tenant, device_id: &device_id, metric: "", unit: "", group: None, attributes: &attributes };
     let (version, labels) = (String::new(), Labels::from([("partition".to_owned(), partition.to_string())]));
-    let open =
-        Open { started_at: since, severity: Severity::Critical, silent: true, flapping: false, version, labels, runbook_url: None };
+    let open = Open { started_at: since, severity: Severity::Critical, silent: true, flapping: false, version, labels, runbook_url: None };
     let alert = end(&subject, "source-silent", &open, AlertReason::SourceSilent, speaks_at.unwrap_or(since));
     match speaks_at {
         Some(_) => TemperatureAlert { summary: format!("readings of partition {partition} are coming in again"), ..alert },
