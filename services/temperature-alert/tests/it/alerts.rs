@@ -9,7 +9,7 @@ use temperature_alert::domain::Simulation;
 use temperature_alert::{Config, DEFINITION, app};
 use testkit::{Kit, Running, capture, eventually, temperature};
 
-const TOPICS: [&str; 5] =
+pub(crate) const TOPICS: [&str; 5] =
     [topics::READINGS, topics::TEMPERATURE_ALERTS, "dlq.temperature-alert.v1", "retry.temperature-alert.v1", "state.temperature-alert.v1"];
 
 fn reading(device: &str, at: i64, value: f64) -> Reading {

@@ -3,7 +3,9 @@
 
 mod alerts;
 mod chaos;
+mod commands;
 mod driver;
 mod formats;
 mod refusals;
+mod reload;
 mod rules;

@@ -60,8 +60,8 @@ fn a_mistake_of_form_is_named_at_its_place() {
     for (yaml, place, word) in [
         ("rules:\n  - id: a\n    metric: t\n    abvoe: 28\n    severity: INFO\n", "line 4, column 5: ", "abvoe"),
         ("rules:\n  - {id: a, metric: t, above: high, severity: INFO}\n", "line 2, column 31: ", "floating point"),
-        ("rules:\n  - {id: a, metric: t, above: 1\n", "line 3, column 1: ", ""),
-        ("rules:\n  - {id: a, above: 1, severity: INFO}\n", "line 2, column 5: ", "metric"),
+        ("rules:\n  - {id: a, metric: t, above: 1\n", "line 2, column 5: ", "unclosed"),
+        ("rules:\n  - {id: a, above: 1, severity: INFO}\n", "line 2, column 23: ", "metric"),
     ] {
         let problems = problems(yaml);
         assert_eq!(problems.len(), 1);
