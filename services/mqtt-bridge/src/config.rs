@@ -3,6 +3,7 @@
 mod broker;
 mod routes;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -29,6 +30,7 @@ pub struct Config {
     pub admin: AdminConfig,
     pub mqtt: MqttConfig,
     pub limits: LimitsConfig,
+    pub spool: SpoolConfig,
     pub redrive: SinkConfig,
     pub metrics: Vec<MetricConfig>,
     pub routes: Vec<RouteConfig>,
@@ -59,7 +61,17 @@ pub struct LimitsConfig {
     pub max_future: Duration,
     pub rejects_per_second: u32,
     pub in_flight_bytes: ByteSize,
-    pub in_flight_messages: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpoolConfig {
+    pub folder: PathBuf,
+    pub size: ByteSize,
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+    #[serde(with = "humantime_serde")]
+    pub away_after: Duration,
 }
 
 impl Config {
@@ -81,7 +93,7 @@ impl ServiceConfig for Config {
     }
 
     fn check(&self) -> Vec<Mistake> {
-        let (mqtt, limits) = (&self.mqtt, &self.limits);
+        let (mqtt, limits, spool) = (&self.mqtt, &self.limits, &self.spool);
         let mut mistakes = self.routes().err().unwrap_or_default();
         let mut demand = |fine: bool, key: &str, problem: &str| {
             if !fine {
@@ -98,9 +110,12 @@ impl ServiceConfig for Config {
         demand(mqtt.max_packet_size > limits.payload, "mqtt.max_packet_size", "has to be more than limits.payload");
         demand(limits.readings_per_message > 0, "limits.readings_per_message", "has to be 1 or more");
         demand(limits.in_flight_bytes >= mqtt.max_packet_size, "limits.in_flight_bytes", "has to be at least mqtt.max_packet_size");
-        // Else the socket would not be read while the broker still may send, and acknowledgements and pings with it.
-        let messages = limits.in_flight_messages > usize::from(mqtt.receive_maximum);
-        demand(messages, "limits.in_flight_messages", "has to be more than mqtt.receive_maximum");
+        demand(
+            spool.size.as_u64() >= mqtt.max_packet_size.as_u64() * 4,
+            "spool.size",
+            "has to be at least four times mqtt.max_packet_size",
+        );
+        demand(!spool.away_after.is_zero(), "spool.away_after", "has to be more than 0");
         if let Err(problem) = mqtt.url.parse::<Broker>() {
             mistakes.push(Mistake::new("mqtt.url", problem.to_string()));
         }
