@@ -1,13 +1,22 @@
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use events::topics;
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::mocking::MockCluster;
+use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use stream::source::{Acknowledge, Keeper, Keeping, Message, Reader, Source, SourceStatus, Trail, source};
 use stream::spool::{Spool, SpoolLimits};
 use stream::{Failure, KafkaConfig, OutRecord, Poison};
 use testkit::{Kit, capture, eventually};
 use tokio::sync::watch;
+
+const PARTITIONS: i32 = 3;
 
 /// Message `number` becomes `number % 4` records, or one that Kafka will not have.
 #[derive(Debug)]
@@ -134,17 +143,38 @@ fn away(kit: &Kit) -> KafkaConfig {
     KafkaConfig { brokers: format!("127.0.0.1:{}", testkit::free_port()), ..kit.kafka.clone() }
 }
 
-/// The numbers in the topic by key, in order, each once where it came again.
-async fn numbers_by_key(kit: &Kit) -> Vec<Vec<usize>> {
-    let mut keys = vec![Vec::new(); 7];
-    for record in capture(kit, topics::READINGS).rest().await {
-        let value = String::from_utf8(record.value.unwrap()).unwrap();
-        let number: usize = value.split(['/', ' ']).next().unwrap().parse().unwrap();
-        if !keys[number % 7].contains(&number) {
+/// The numbers by key, in order, each once where it came again.
+fn by_key(values: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<usize>> {
+    let (mut keys, mut seen) = (vec![Vec::new(); 7], BTreeSet::new());
+    for value in values {
+        let number: usize = std::str::from_utf8(&value).unwrap().split(['/', ' ']).next().unwrap().parse().unwrap();
+        if seen.insert(number) {
             keys[number % 7].push(number);
         }
     }
     keys
+}
+
+/// All values in a topic of the mock cluster.
+fn values(kafka: &KafkaConfig) -> Vec<Vec<u8>> {
+    let topic = kafka.prefixed(topics::READINGS);
+    let config = [("bootstrap.servers", kafka.brokers.as_str()), ("group.id", "values"), ("enable.partition.eof", "true")]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let consumer: BaseConsumer = config.into_iter().collect::<ClientConfig>().create().unwrap();
+    let mut partitions = TopicPartitionList::new();
+    for partition in 0..PARTITIONS {
+        partitions.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&partitions).unwrap();
+    let (mut values, mut ended) = (Vec::new(), 0);
+    while ended < PARTITIONS {
+        match consumer.poll(Duration::from_secs(10)).expect("the partitions have an end") {
+            Ok(record) => values.push(record.payload().unwrap().to_vec()),
+            Err(KafkaError::PartitionEOF(_)) => ended += 1,
+            Err(error) => panic!("{error}"),
+        }
+    }
+    values
 }
 
 fn every(count: usize) -> Vec<Vec<usize>> {
@@ -218,7 +248,8 @@ async fn with_kafka_away_messages_go_to_disk_and_all_reach_it_in_order_once_it_i
     line.until_acknowledged(2 * COUNT + 1).await;
     assert_eq!(line.status.borrow().messages, 0, "what comes now goes to Kafka directly");
     line.stop().await;
-    assert_eq!(numbers_by_key(&kit).await, every(2 * COUNT + 1));
+    let records = capture(&kit, topics::READINGS).rest().await;
+    assert_eq!(by_key(records.into_iter().filter_map(|record| record.value)), every(2 * COUNT + 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -241,4 +272,44 @@ async fn a_full_spool_stops_acknowledging_and_drops_only_what_nobody_waits_for()
     assert_eq!(line.acknowledged().len(), acknowledged);
     eventually("only what waits is held", || async { (line.source.bytes_in_flight() == held).then_some(()) }).await;
     line.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kafka_that_goes_and_comes_back_loses_nothing_and_reorders_nothing() {
+    for seed in testkit::seeds() {
+        let mut random = StdRng::seed_from_u64(seed);
+        let cluster = MockCluster::new(1).unwrap();
+        let kafka = KafkaConfig { brokers: cluster.bootstrap_servers(), topic_prefix: String::new(), ..testkit::kafka_config() };
+        cluster.create_topic(topics::READINGS, PARTITIONS, 1).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let mut line = Line::start(&kafka, |_| 1, 20_000, Some(keeping(folder.path(), 1 << 20)));
+        let mut number = 0;
+        for away in 0..3 {
+            line.until_status("messages go to Kafka directly", |status| !status.spooling).await;
+            let goes_at = number + random.random_range(1..500);
+            // Beyond what may be in flight: the rest is only taken when the first is on disk.
+            while number < goes_at + 500 {
+                if number == goes_at {
+                    cluster.broker_down(1).unwrap();
+                }
+                line.take(number).await;
+                number += 1;
+            }
+            line.until_status("messages go to disk", |status| status.spooling && status.messages > 0).await;
+            line.until_acknowledged(number).await;
+            cluster.broker_up(1).unwrap();
+            // While the disk is read, and after.
+            for _ in 0..random.random_range(1..2_000) {
+                line.take(number).await;
+                number += 1;
+            }
+            line.until_acknowledged(number).await;
+            eprintln!("seed {seed}: back for the {}. time after {number} messages", away + 1);
+        }
+        line.until_status("the disk is empty", |status| !status.spooling && status.messages == 0).await;
+        line.stop().await;
+        let values = values(&kafka);
+        eprintln!("seed {seed}: {} of {number} came twice", values.len() - number);
+        assert_eq!(by_key(values.into_iter()), every(number));
+    }
 }
