@@ -31,19 +31,33 @@ pub struct Process {
 impl Process {
     /// Starts a service with `environment` and waits until it is ready.
     pub async fn start(name: &str, environment: &[(String, String)]) -> Self {
+        let mut process = Self::spawn(name, environment);
+        process.ready().await;
+        process
+    }
+
+    /// Starts a service that may never be ready.
+    pub fn spawn(name: &str, environment: &[(String, String)]) -> Self {
         let admin_port = free_port();
         let own = name.to_uppercase().replace('-', "_");
         let mut command = environment.to_vec();
         command.push((format!("{own}__ADMIN__LISTEN"), format!("127.0.0.1:{admin_port}")));
         let path = binary(name);
         let child = spawn(&path, &command);
-        let mut process = Self { name: name.to_owned(), command, path, admin_port, child };
-        process.ready().await;
-        process
+        Self { name: name.to_owned(), command, path, admin_port, child }
     }
 
     pub fn admin_port(&self) -> u16 {
         self.admin_port
+    }
+
+    /// What the admin port answers; empty while it does not.
+    pub async fn admin(&self, path: &str) -> String {
+        let url = format!("http://127.0.0.1:{}/{path}", self.admin_port);
+        match reqwest::get(&url).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
     }
 
     /// Waits until the service says it is ready.

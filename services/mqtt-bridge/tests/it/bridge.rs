@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use events::topics;
 use mqtt_bridge::config::Config;
 use mqtt_bridge::{DEFINITION, NAME, app};
@@ -45,5 +47,12 @@ impl Field {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()
+    }
+
+    /// The same with a spool.
+    pub(crate) fn environment_with_spool(&self, folder: &Path) -> Vec<(String, String)> {
+        let mut environment = self.environment();
+        environment.push(("MQTT_BRIDGE__SPOOL__FOLDER".into(), folder.display().to_string()));
+        environment
     }
 }

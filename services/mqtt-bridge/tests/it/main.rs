@@ -11,6 +11,7 @@
 
 mod bridge;
 mod device;
+mod faults;
 mod readings;
 mod redrive;
 mod rejects;

@@ -96,7 +96,7 @@ impl Session {
             match self.next(phase, &shutdown).await {
                 Next::Event(Event::Incoming(Packet::Publish(publish))) => {
                     if let Some(intake) = &mut intake {
-                        self.take(intake, publish, &shutdown).await?;
+                        self.take(intake, publish, self.epoch, &shutdown).await?;
                     }
                 }
                 Next::Event(Event::Incoming(Packet::ConnAck(connack))) => {
@@ -112,10 +112,11 @@ impl Session {
                 // What is not acknowledged now comes again on the next start.
                 Next::Lost(_) if phase != Phase::Taking => return Ok(()),
                 Next::Lost(error) => {
-                    let unread = self.lost(&error)?;
-                    if let Some(intake) = &mut intake {
-                        for publish in unread {
-                            self.take(intake, publish, &shutdown).await?;
+                    // Not to be acknowledged: the epoch their releases bear is over once `lost` returns.
+                    let epoch = self.epoch;
+                    for publish in self.lost(&error)? {
+                        if let Some(intake) = &mut intake {
+                            self.take(intake, publish, epoch, &shutdown).await?;
                         }
                     }
                     tokio::select! {
@@ -160,8 +161,8 @@ impl Session {
         }
     }
 
-    async fn take(&mut self, intake: &mut Intake, publish: Publish, shutdown: &Shutdown) -> Result<(), Failure> {
-        let release = Release::of(&publish, self.epoch);
+    async fn take(&mut self, intake: &mut Intake, publish: Publish, epoch: Epoch, shutdown: &Shutdown) -> Result<(), Failure> {
+        let release = Release::of(&publish, epoch);
         let mut taking = pin!(intake.take(received(publish), release));
         loop {
             tokio::select! {
@@ -186,7 +187,7 @@ impl Session {
         self.client.try_subscribe_many(self.filters.clone()).map_err(Failure::fatal)
     }
 
-    /// Forgets the connection. Returns what had been read from it and will not come again: messages at `QoS` 0.
+    /// Forgets the connection. Returns what had been read from it: a broker that died may not send it again.
     fn lost(&mut self, error: &ConnectionError) -> Result<Vec<Publish>, Failure> {
         self.connected.set(0.0);
         let failure = failure::of_connection(error);
@@ -199,11 +200,11 @@ impl Session {
         self.connection.pending.clear();
         let unread = std::mem::take(&mut self.connection.state.events);
         expect_any_pubrel(&mut self.connection.state);
-        let lost_for_good = unread.into_iter().filter_map(|event| match event {
-            Event::Incoming(Packet::Publish(publish)) if publish.qos == QoS::AtMostOnce => Some(publish),
+        let messages = unread.into_iter().filter_map(|event| match event {
+            Event::Incoming(Packet::Publish(publish)) => Some(publish),
             _ => None,
         });
-        Ok(lost_for_good.collect())
+        Ok(messages.collect())
     }
 }
 
