@@ -1,4 +1,4 @@
-//! Wires the bridge: the MQTT session, the source into Kafka, the redrive.
+//! Wires the bridge: for each connection an MQTT session and a source into Kafka; the redrive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,7 @@ use crate::NAME;
 use crate::adapters::mqtt::Session;
 use crate::adapters::{InFlight, Intake, KafkaWatch, MqttReader, Records, RecordsLater, Redrive};
 use crate::config::{Config, SpoolConfig, bytes};
+use crate::domain::MAIN_CONNECTION;
 
 /// How long deliveries are waited for when the service stops; less than the supervisor's grace.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -23,54 +24,69 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
     let shutdown = supervisor.shutdown();
     let routes = config.routes().map_err(|mistakes| anyhow::anyhow!("routes: {mistakes:?}"))?;
     let registry = Registry::connect(&config.registry)?;
-    let keeping = keeping(config.spool.clone()).await?;
-    let spools = keeping.is_some();
-    let (session_check, kafka_check) = (health.check("mqtt"), health.check("kafka"));
-    let spool_check = spools.then(|| health.check("spool"));
-
-    let limits = &config.limits;
-    let (source, keeper) = source(&config.kafka, NAME, bytes(limits.in_flight_bytes), keeping);
-    let (acknowledgements, to_send) = mpsc::unbounded_channel();
-    let in_flight = Arc::new(InFlight::default());
-    let session = Session::new(&config.mqtt, &routes, to_send, session_check)?;
-    let intake = Intake::new(source, acknowledgements, Arc::clone(&in_flight));
-    let watch = KafkaWatch { in_flight, sources: vec![keeper.status()], kafka: config.kafka.clone(), kafka_check, spool_check };
-
-    let records = RecordsLater::default();
-    let redrive = Redrive::connect(routes.clone(), records.clone(), &config.kafka)?;
-    let (registry_check, stopping, kafka) = (health.check("registry"), shutdown.clone(), config.kafka.clone());
-    let (rejects_per_second, made_later) = (limits.rejects_per_second, records.clone());
-    let reader = async move {
-        let writer = || async { EventWriter::new(NAME, &kafka).with::<Reading>(&registry).await?.with::<DeviceStatus>(&registry).await };
-        let Some(writer) = registry.until_reached(&registry_check, &stopping, writer).await? else {
-            return std::future::pending().await;
-        };
-        let made = Records::new(writer, &kafka);
-        made_later.set(made.clone());
-        Ok(MqttReader::new(routes, made, rejects_per_second))
-    };
-    supervisor.spawn("acknowledgements", acknowledge(keeper, reader, shutdown.clone()));
-    supervisor.spawn("deliveries", watch.run(shutdown.clone()));
-    supervisor.spawn("mqtt", async move {
-        // What cannot be read yet and has no disk to wait on stays with the broker.
-        if !spools {
-            tokio::select! {
-                () = records.reached() => {}
-                () = shutdown.cancelled() => return Ok(()),
+    let (records, in_flight) = (RecordsLater::default(), Arc::new(InFlight::default()));
+    supervisor.spawn("registry", {
+        let (records, kafka, check, shutdown) = (records.clone(), config.kafka.clone(), health.check("registry"), shutdown.clone());
+        async move {
+            let writer =
+                || async { EventWriter::new(NAME, &kafka).with::<Reading>(&registry).await?.with::<DeviceStatus>(&registry).await };
+            if let Some(writer) = registry.until_reached(&check, &shutdown, writer).await? {
+                records.set(Records::new(writer, &kafka));
             }
+            shutdown.cancelled().await;
+            Ok(())
         }
-        Ok(session.run(intake, shutdown).await?)
     });
+
+    let connections = routes.connections();
+    let mut sources = Vec::with_capacity(connections.len());
+    for name in &connections {
+        let keeping = keeping(config.spool.clone(), name).await?;
+        let spools = keeping.is_some();
+        let share = bytes(config.limits.in_flight_bytes) / connections.len();
+        let (source, keeper) = source(&config.kafka, NAME, share, keeping);
+        let (acknowledgements, to_send) = mpsc::unbounded_channel();
+        let check = health.check(if *name == MAIN_CONNECTION { "mqtt".to_owned() } else { format!("mqtt-{name}") });
+        let session = Session::new(&config.mqtt, &routes, name, to_send, check)?;
+        let intake = Intake::new(source, acknowledgements, Arc::clone(&in_flight));
+        sources.push(keeper.status());
+        let reader = {
+            let (routes, records, rejects_per_second) = (routes.clone(), records.clone(), config.limits.rejects_per_second);
+            async move {
+                records.reached().await;
+                Ok(MqttReader::new(routes, records.get()?.clone(), rejects_per_second))
+            }
+        };
+        supervisor.spawn(format!("acknowledgements-{name}"), acknowledge(keeper, reader, shutdown.clone()));
+        let (records, shutdown) = (records.clone(), shutdown.clone());
+        supervisor.spawn(format!("mqtt-{name}"), async move {
+            // What cannot be read yet and has no disk to wait on stays with the broker.
+            if !spools {
+                tokio::select! {
+                    () = records.reached() => {}
+                    () = shutdown.cancelled() => return Ok(()),
+                }
+            }
+            Ok(session.run(intake, shutdown).await?)
+        });
+    }
+    let kafka_check = health.check("kafka");
+    let spool_check = config.spool.is_on().then(|| health.check("spool"));
+    let watch = KafkaWatch { in_flight, sources, kafka: config.kafka.clone(), kafka_check, spool_check };
+    supervisor.spawn("deliveries", watch.run(shutdown));
+    let redrive = Redrive::connect(routes.clone(), records, &config.kafka)?;
     sink::start(redrive, NAME, &[], &config.kafka, &config.redrive, health, supervisor);
     Ok(())
 }
 
-async fn keeping(config: SpoolConfig) -> anyhow::Result<Option<Keeping>> {
-    if config.folder.as_os_str().is_empty() {
+/// The spool of a connection, in a folder of its name.
+async fn keeping(config: SpoolConfig, connection: &str) -> anyhow::Result<Option<Keeping>> {
+    if !config.is_on() {
         return Ok(None);
     }
+    let folder = config.folder.join(connection);
     let limits = SpoolLimits { bytes: config.size.as_u64(), age: config.max_age };
-    let spool = tokio::task::spawn_blocking(move || Spool::open(&config.folder, limits)).await??;
+    let spool = tokio::task::spawn_blocking(move || Spool::open(&folder, limits)).await??;
     Ok(Some(Keeping { spool, away_after: config.away_after }))
 }
 

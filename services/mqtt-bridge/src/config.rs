@@ -44,6 +44,11 @@ pub struct MqttConfig {
     pub username: String,
     pub password: Secret,
     pub password_file: String,
+    pub ca_file: PathBuf,
+    pub certificate_file: PathBuf,
+    pub key_file: PathBuf,
+    pub shared_group: String,
+    pub status_topic: String,
     #[serde(with = "humantime_serde")]
     pub session_expiry: Duration,
     #[serde(with = "humantime_serde")]
@@ -72,6 +77,12 @@ pub struct SpoolConfig {
     pub max_age: Duration,
     #[serde(with = "humantime_serde")]
     pub away_after: Duration,
+}
+
+impl SpoolConfig {
+    pub fn is_on(&self) -> bool {
+        !self.folder.as_os_str().is_empty()
+    }
 }
 
 impl Config {
@@ -116,8 +127,25 @@ impl ServiceConfig for Config {
             "has to be at least four times mqtt.max_packet_size",
         );
         demand(!spool.away_after.is_zero(), "spool.away_after", "has to be more than 0");
-        if let Err(problem) = mqtt.url.parse::<Broker>() {
-            mistakes.push(Mistake::new("mqtt.url", problem.to_string()));
+        let pair = mqtt.certificate_file.as_os_str().is_empty() == mqtt.key_file.as_os_str().is_empty();
+        demand(pair, "mqtt.key_file", "and mqtt.certificate_file belong together");
+        let unchecked = mqtt.ca_file.as_os_str().is_empty() && !mqtt.certificate_file.as_os_str().is_empty();
+        demand(!unchecked, "mqtt.ca_file", "is missing: with a certificate of its own the bridge has to know whom to show it");
+        let no_level = |text: &str| !text.contains(['/', '+', '#']);
+        demand(no_level(&mqtt.shared_group), "mqtt.shared_group", "must not hold `/`, `+` or `#`");
+        demand(!mqtt.status_topic.contains(['+', '#']), "mqtt.status_topic", "must not hold `+` or `#`");
+        match mqtt.url.parse::<Broker>() {
+            Err(problem) => mistakes.push(Mistake::new("mqtt.url", problem.to_string())),
+            Ok(broker) => {
+                let files = [("ca_file", &mqtt.ca_file), ("certificate_file", &mqtt.certificate_file), ("key_file", &mqtt.key_file)];
+                for (key, file) in files.into_iter().filter(|(_, file)| !file.as_os_str().is_empty()) {
+                    if !broker.tls {
+                        mistakes.push(Mistake::new(format!("mqtt.{key}"), "is for mqtts://"));
+                    } else if let Err(error) = std::fs::File::open(file) {
+                        mistakes.push(Mistake::new(format!("mqtt.{key}"), format!("{}: {error}", file.display())));
+                    }
+                }
+            }
         }
         if let Err(unreadable) = mqtt.password.or_file(&mqtt.password_file) {
             mistakes.push(Mistake::new("mqtt.password_file", unreadable.to_string()));

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use service::Mistake;
 
 use crate::codec;
-use crate::domain::{Decode, Limits, Metric, Metrics, Place, Route, Routes, Shape, TopicFilter};
+use crate::domain::{Decode, Limits, MAIN_CONNECTION, Metric, Metrics, Place, Route, Routes, Shape, TopicFilter};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,6 +23,8 @@ pub struct RouteConfig {
     pub time: String,
     #[serde(default = "default_sequence")]
     pub sequence: String,
+    #[serde(default = "default_connection")]
+    pub connection: String,
     #[serde(default)]
     pub metric: Option<String>,
     #[serde(default)]
@@ -50,6 +52,10 @@ pub struct MetricConfig {
 
 fn default_tenant() -> String {
     DEFAULT_TENANT.into()
+}
+
+fn default_connection() -> String {
+    MAIN_CONNECTION.into()
 }
 
 fn default_group() -> String {
@@ -124,6 +130,10 @@ impl Mistakes {
                 self.note(format!("routes.{index}.{key}"), "has to be payload:NAME");
             }
         }
+        // It names a session and a folder.
+        if config.connection.is_empty() || !config.connection.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            self.note(format!("routes.{index}.connection"), "has to be letters, digits and `-`");
+        }
         let shape = self.shape(index, config);
         let decode: Decode = match config.payload {
             PayloadKind::Value | PayloadKind::Metrics => codec::json,
@@ -132,6 +142,7 @@ impl Mistakes {
         let name = config.name.clone();
         Some(Route {
             name,
+            connection: config.connection.clone(),
             decode,
             filter: filter?,
             tenant: tenant?,

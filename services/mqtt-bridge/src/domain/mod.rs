@@ -24,7 +24,7 @@ pub use metric::{Metric, Metrics};
 pub use place::Place;
 pub use reject::{Reason, Reject};
 pub use route::{Decode, Route, Shape};
-pub use routes::Routes;
+pub use routes::{MAIN_CONNECTION, Routes};
 
 #[cfg(test)]
 mod examples;

@@ -12,6 +12,8 @@ pub type Decode = for<'a> fn(&'a [u8]) -> Result<Document<'a>, Reject>;
 pub struct Route {
     pub name: String,
     pub filter: TopicFilter,
+    /// Its messages come over this connection.
+    pub connection: String,
     pub decode: Decode,
     /// Never of the payload: a device must not choose its tenant.
     pub tenant: Place,

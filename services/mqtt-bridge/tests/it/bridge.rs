@@ -16,9 +16,12 @@ pub(crate) struct Field {
 
 impl Field {
     pub(crate) async fn new() -> Self {
+        Self::with(Mosquitto::start().await).await
+    }
+
+    pub(crate) async fn with(broker: Mosquitto) -> Self {
         let (dlq, retry) = (topics::dlq(NAME), topics::retry(NAME));
         let kit = Kit::with_topics(&[topics::READINGS, topics::DEVICE_STATUS, &dlq, &retry]).await;
-        let broker = Mosquitto::start().await;
         let wire = Wire::to(broker.port).await;
         Self { kit, broker, wire }
     }

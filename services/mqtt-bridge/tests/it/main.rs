@@ -10,6 +10,7 @@
 )]
 
 mod bridge;
+mod connection;
 mod device;
 mod faults;
 mod readings;

@@ -22,7 +22,7 @@ use crate::adapters::message::MqttMessage;
 use crate::adapters::mqtt::release::{Epoch, Release};
 use crate::adapters::mqtt::{failure, options};
 use crate::config::MqttConfig;
-use crate::domain::Routes;
+use crate::domain::{MAIN_CONNECTION, Routes};
 
 const BEAT: Duration = Duration::from_secs(5);
 
@@ -34,6 +34,8 @@ pub struct Session {
     /// Whether the broker has ever known this session.
     known: bool,
     filters: Vec<Filter>,
+    /// Empty: the bridge says nothing of itself.
+    status_topic: String,
     releases: UnboundedReceiver<Release>,
     /// A release for which the client has no room just now.
     held: Option<Release>,
@@ -65,21 +67,35 @@ enum Phase {
 }
 
 impl Session {
-    /// A session as configured; connects when it runs.
-    pub fn new(config: &MqttConfig, routes: &Routes, releases: UnboundedReceiver<Release>, check: HealthCheck) -> Result<Self, Failure> {
-        let (client, mut connection) = options::client(config)?;
+    /// A session as configured, for the routes of one connection; connects when it runs.
+    pub fn new(
+        config: &MqttConfig,
+        routes: &Routes,
+        name: &str,
+        releases: UnboundedReceiver<Release>,
+        check: HealthCheck,
+    ) -> Result<Self, Failure> {
+        let main = name == MAIN_CONNECTION;
+        let client_id = if main { config.client_id.clone() } else { format!("{}-{name}", config.client_id) };
+        let mut config = config.clone();
+        if !main {
+            // One of the connections speaks for the bridge.
+            config.status_topic.clear();
+        }
+        let (client, mut connection) = options::client(&config, &client_id)?;
         expect_any_pubrel(&mut connection.state);
         Ok(Self {
             client,
             connection,
             epoch: Epoch::first(),
             known: false,
-            filters: options::subscriptions(routes),
+            filters: options::subscriptions(routes.of_connection(name), &config.shared_group),
+            status_topic: config.status_topic,
             releases,
             held: None,
             check,
             beat: tokio::time::interval(BEAT),
-            connected: gauge("fieldwatch_mqtt_connected", &[]),
+            connected: gauge("fieldwatch_mqtt_connected", &[("connection", name)]),
         })
     }
 
@@ -91,7 +107,8 @@ impl Session {
         loop {
             if phase == Phase::Leaving {
                 // Without room behind the acknowledgements it is asked again after the next event.
-                phase = self.client.try_disconnect().map_or(Phase::Leaving, |()| Phase::Left);
+                let left = self.tell(options::OFFLINE).and_then(|()| self.client.try_disconnect().map_err(Failure::transient));
+                phase = left.map_or(Phase::Leaving, |()| Phase::Left);
             }
             match self.next(phase, &shutdown).await {
                 Next::Event(Event::Incoming(Packet::Publish(publish))) => {
@@ -184,7 +201,16 @@ impl Session {
         self.known = true;
         self.connected.set(1.0);
         self.check.not_ready("subscribing");
+        self.tell(options::ONLINE)?;
         self.client.try_subscribe_many(self.filters.clone()).map_err(Failure::fatal)
+    }
+
+    /// Says of the bridge what it is.
+    fn tell(&self, status: &str) -> Result<(), Failure> {
+        if self.status_topic.is_empty() {
+            return Ok(());
+        }
+        self.client.try_publish(&self.status_topic, QoS::AtLeastOnce, true, status.to_owned()).map_err(Failure::transient)
     }
 
     /// Forgets the connection. Returns what had been read from it: a broker that died may not send it again.
