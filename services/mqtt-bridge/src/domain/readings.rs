@@ -19,7 +19,7 @@ struct Circumstances<'a> {
 #[expect(clippy::too_many_arguments, reason = "each is one thing the message or its route says")]
 pub(super) fn one(
     route: &Route,
-    metric: &str,
+    metric: &Place,
     value: &Place,
     device: &DeviceKey,
     message: &Message<'_>,
@@ -27,10 +27,13 @@ pub(super) fn one(
     metrics: &Metrics,
     limits: &Limits,
 ) -> Result<Outcome, Reject> {
-    let name = value.member().unwrap_or(metric);
+    let metric =
+        metric.text(message.topic, document).map_err(|kind| Reject::new(Reason::WrongType, format!("the metric is {kind}, not a text")))?;
+    let metric = metric.ok_or_else(|| Reject::new(Reason::MissingField, "the metric is missing"))?;
+    let name = value.member().unwrap_or(&metric);
     let field = value.of_payload(document).ok_or_else(|| Reject::new(Reason::MissingField, format!("`{name}` is missing")))?;
-    let metric = metrics.named(metric)?;
-    let value = metric.checked(number(name, field)?)?;
+    let metric = metrics.named(&metric)?;
+    let value = metric.checked(route.converted(&metric.name, number(name, field)?))?;
     Ok(Outcome::Readings(vec![Circumstances::of(route, device, message, document, limits)?.reading(&metric, value)]))
 }
 
@@ -56,7 +59,7 @@ pub(super) fn many(
             return Err(Reject::new(Reason::TooManyReadings, format!("more than {} in one message", limits.readings)));
         }
         let metric = metrics.named(name)?;
-        let value = metric.checked(number(name, field)?)?;
+        let value = metric.checked(route.converted(&metric.name, number(name, field)?))?;
         readings.push(circumstances.reading(&metric, value));
     }
     if readings.is_empty() {
