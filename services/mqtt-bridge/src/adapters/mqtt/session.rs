@@ -123,6 +123,7 @@ impl Session {
                 Next::Event(Event::Incoming(Packet::SubAck(suback))) => {
                     failure::of_subscriptions(&suback, self.filters.iter().map(|filter| filter.path.as_str()))?;
                     self.check.ready();
+                    self.tell(options::ONLINE)?;
                 }
                 Next::Event(Event::Outgoing(Outgoing::Disconnect)) => return Ok(()),
                 Next::Event(_) => {}
@@ -201,7 +202,6 @@ impl Session {
         self.known = true;
         self.connected.set(1.0);
         self.check.not_ready("subscribing");
-        self.tell(options::ONLINE)?;
         self.client.try_subscribe_many(self.filters.clone()).map_err(Failure::fatal)
     }
 
