@@ -64,6 +64,8 @@ pub struct LimitsConfig {
     pub readings_per_message: usize,
     #[serde(with = "humantime_serde")]
     pub max_future: Duration,
+    #[serde(with = "humantime_serde")]
+    pub late_after: Duration,
     pub rejects_per_second: u32,
     pub in_flight_bytes: ByteSize,
 }
@@ -88,8 +90,8 @@ impl SpoolConfig {
 impl Config {
     /// The routes, or all that is wrong with them.
     pub fn routes(&self) -> Result<Routes, Vec<Mistake>> {
-        let limits =
-            Limits { payload: bytes(self.limits.payload), readings: self.limits.readings_per_message, max_future: self.limits.max_future };
+        let LimitsConfig { payload, readings_per_message: readings, max_future, late_after, .. } = self.limits;
+        let limits = Limits { payload: bytes(payload), readings, max_future, late_after };
         routes::build(&self.routes, &self.metrics, limits)
     }
 }

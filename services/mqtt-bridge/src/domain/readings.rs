@@ -1,6 +1,6 @@
 //! Payloads that are measurements.
 
-use events::{ATTRIBUTE_RETAINED, ATTRIBUTE_TIME, DeviceKey, Labels, Reading, Timestamp};
+use events::{ATTRIBUTE_LATE, ATTRIBUTE_RETAINED, ATTRIBUTE_TIME, DeviceKey, Labels, Reading, Timestamp};
 
 use crate::domain::time::measured_at;
 use crate::domain::{Document, Field, Limits, Message, Metric, Metrics, Outcome, Place, Reason, Reject, Route};
@@ -76,6 +76,9 @@ impl<'a> Circumstances<'a> {
         let mut attributes = Labels::new();
         if sent_at.is_none() {
             attributes.insert(ATTRIBUTE_TIME.into(), "received".into());
+        }
+        if sent_at.is_some_and(|at| at.saturating_add(limits.late_after) < message.received_at) {
+            attributes.insert(ATTRIBUTE_LATE.into(), "true".into());
         }
         if message.retained {
             attributes.insert(ATTRIBUTE_RETAINED.into(), "true".into());

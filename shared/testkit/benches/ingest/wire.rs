@@ -130,6 +130,6 @@ pub(crate) fn subscribe(port: u16, filter: &str, count: usize, done: Sender<()>)
                 acks.clear();
             }
         }
-        drop(done.send(()));
+        done.send(()).expect("somebody waits");
     });
 }
