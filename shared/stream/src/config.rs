@@ -51,7 +51,7 @@ impl KafkaConfig {
         format!("{}{name}", self.topic_prefix)
     }
 
-    pub(crate) fn client(&self, client_id: &str) -> Result<ClientConfig, SecretUnreadable> {
+    pub fn client(&self, client_id: &str) -> Result<ClientConfig, SecretUnreadable> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.brokers)
@@ -76,7 +76,7 @@ impl KafkaConfig {
     }
 
     /// A consumer that reads what is committed and commits by hand.
-    pub(crate) fn consumer(&self, client_id: &str) -> Result<ClientConfig, SecretUnreadable> {
+    pub fn consumer(&self, client_id: &str) -> Result<ClientConfig, SecretUnreadable> {
         let mut config = self.client(client_id)?;
         config
             .set("enable.auto.commit", "false")

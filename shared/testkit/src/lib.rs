@@ -11,6 +11,7 @@
     reason = "a failing fixture fails the test"
 )]
 
+pub mod bench;
 mod capture;
 mod database;
 mod eventually;

@@ -60,6 +60,10 @@ impl Process {
         }
     }
 
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits until the service says it is ready.
     pub async fn ready(&mut self) {
         let url = format!("http://127.0.0.1:{}/ready", self.admin_port);

@@ -2,7 +2,7 @@ use events::Event;
 use serde::Deserialize;
 use service::config::{Layers, load};
 use service::{AdminConfig, ServiceConfig, Shared};
-use stream::admin::{Admin, Catalogue};
+use stream::admin::{Admin, Catalogue, Difference, Topic};
 use stream::producer::GiveUp;
 use stream::{Cause, EventWriter, KafkaConfig, OutRecord, Publisher, Registry, RegistryConfig};
 use telemetry::{LogConfig, TelemetryConfig};
@@ -51,21 +51,49 @@ fn addresses(prefix: &str) -> Addresses {
     config("test", "[admin]\nlisten = \"127.0.0.1:0\"\n", &[("FIELDWATCH__KAFKA__TOPIC_PREFIX", prefix)])
 }
 
+fn declared(kafka: &KafkaConfig, names: &[&str]) -> Vec<Topic> {
+    let mut topics = Catalogue::parse(events::topics::CATALOGUE).expect("topics.yaml").topics(kafka);
+    topics.retain(|topic| names.iter().any(|name| kafka.prefixed(name) == topic.name));
+    assert_eq!(topics.len(), names.len(), "topics.yaml does not have all of {names:?}");
+    topics
+}
+
 impl Kit {
-    /// Creates the named topics of the catalogue (without prefix).
+    /// Creates the named topics of the catalogue (without prefix), with few partitions.
     pub async fn with_topics(names: &[&str]) -> Self {
+        Self::create(names, Some(PARTITIONS)).await
+    }
+
+    /// Creates the named topics of the catalogue (without prefix) exactly as declared.
+    pub async fn as_declared(names: &[&str]) -> Self {
+        Self::create(names, None).await
+    }
+
+    async fn create(names: &[&str], partitions: Option<i32>) -> Self {
         let prefix = format!("test-{}-", uuid::Uuid::new_v4().simple());
         let addresses = addresses(&prefix);
         let kafka = addresses.kafka;
-        let mut wanted = Catalogue::parse(events::topics::CATALOGUE).expect("topics.yaml").topics(&kafka);
-        wanted.retain(|topic| names.iter().any(|name| kafka.prefixed(name) == topic.name));
+        let mut wanted = declared(&kafka, names);
         for topic in &mut wanted {
-            topic.partitions = PARTITIONS;
+            topic.partitions = partitions.unwrap_or(topic.partitions);
         }
-        assert_eq!(wanted.len(), names.len(), "topics.yaml does not have all of {names:?}");
         Admin::connect(&kafka).expect("admin").apply(&wanted, 1).await.expect("topics are created");
         let registry = Registry::connect(&addresses.registry).expect("registry");
         Self { kafka, registry_config: addresses.registry, registry, topics: wanted.into_iter().map(|topic| topic.name).collect() }
+    }
+
+    /// Empties the named topics (without prefix), as declared: deleted and created again.
+    pub async fn renew(&self, names: &[&str]) {
+        let admin = Admin::connect(&self.kafka).expect("admin");
+        let wanted = declared(&self.kafka, names);
+        let full: Vec<String> = wanted.iter().map(|topic| topic.name.clone()).collect();
+        admin.delete(&full).await.expect("topics are deleted");
+        crate::eventually("the deleted topics are gone", || async {
+            let missing = admin.diff(&wanted).await.expect("topics are described");
+            missing.iter().all(|difference| matches!(difference, Difference::Missing { .. })).then_some(())
+        })
+        .await;
+        admin.apply(&wanted, 1).await.expect("topics are created");
     }
 
     /// The prefix of this test's topics, groups and subjects.

@@ -7,7 +7,7 @@
 mod kafka;
 mod wire;
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,9 @@ use wire::Publisher;
 
 #[derive(Clone, Debug, Parser, Serialize)]
 struct Arguments {
+    /// Fewer messages, one repetition: whether it works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
     #[arg(long, default_value_t = 200_000)]
     messages: usize,
     #[arg(long, default_value_t = 4)]
@@ -32,7 +35,7 @@ struct Arguments {
     #[arg(long, default_value_t = 10)]
     seconds: usize,
     #[arg(long, default_value = "target/bench/ingest.json")]
-    json: String,
+    output: PathBuf,
     /// Cargo passes it.
     #[arg(long, hide = true)]
     #[serde(skip)]
@@ -134,7 +137,10 @@ async fn latency(arguments: &Arguments, rate: usize) -> Percentiles {
 
 #[tokio::main]
 async fn main() {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if arguments.quick {
+        (arguments.messages, arguments.repetitions, arguments.seconds) = (20_000, 1, 3);
+    }
     let mut report = Report::new("ingest", &arguments);
     let (mut rows, mut ratios, mut peaks, mut reordered) = (Vec::<Vec<Value>>::new(), Vec::new(), Vec::new(), 0);
     for _ in 0..arguments.repetitions {
@@ -165,5 +171,5 @@ async fn main() {
     report.target(Target::at_most("reordered within a device", 0.0, reordered as f64));
     report.target(Target::at_most("peak RSS, MiB", 64.0, peaks.into_iter().fold(0.0, f64::max)));
     targets.into_iter().for_each(|target| report.target(target));
-    report.finish(Path::new(&arguments.json));
+    report.finish(&arguments.output);
 }
