@@ -1,30 +1,46 @@
-# What `test --full` adds: what needs an engine, a Kubernetes API or a peer. What is missing is listed, not passed over.
+# What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-source "$SCRIPTS/lib/images.sh"
+FULL_PARTS='chaos outbox-model bridge-faults images'
 
 full() {
-  local wanted=$1
-  if [[ -z $wanted || $wanted == chaos ]]; then stage chaos chaos_seeds; fi
-  if [[ -z $wanted || $wanted == images ]]; then
-    if engine_runs; then stage images build_images; else skip images "no container engine answers (docker info)"; fi
-  fi
-  if [[ -z $wanted || $wanted == outbox-model ]]; then stage outbox-model outbox_model; fi
+  local wanted=$1 name known=0
+  for name in $FULL_PARTS; do
+    if [[ -n $wanted && $wanted != "$name" ]]; then continue; fi
+    known=1
+    if [[ $name == images ]]; then
+      source "$SCRIPTS/lib/images.sh"
+      if ! engine_runs; then
+        skip images "no container engine answers (docker info)"
+        continue
+      fi
+    fi
+    stage "$name" "full_${name//-/_}"
+  done
+  ((known)) || die_usage "test: --full knows: $FULL_PARTS"
 }
 
-# As many seeds as were promised: interleaved transactions, killed and cut-off relays, clocks that differ.
-outbox_model() {
-  scripts_infra up --yes
-  (
-    eval "$(scripts_infra env)"
-    FIELDWATCH_TEST_SEEDS=500 cargo test --locked -p outbox-relay --test it model::
-  )
-}
+full_images() { build_images; }
 
-# The same tests as in the ordinary run: more seeds, more readings, and optimised, as the counts are large.
-chaos_seeds() {
+# seeded ENVIRONMENT... -- CARGO_ARGUMENT...: tests of the ordinary run with more seeds.
+seeded() {
+  local environment=()
+  while [[ $1 != -- ]]; do environment+=("$1") && shift; done
+  shift
   scripts_infra up --yes || return
   (
     eval "$(scripts_infra env)"
-    FIELDWATCH_TEST_SEEDS=200 FIELDWATCH_TEST_READINGS=100000 cargo test -p temperature-alert --release --test it --locked chaos:: -- --nocapture
+    env "${environment[@]}" cargo test --locked "$@" -- --nocapture
   )
 }
+
+# Killed, paused and restarted replicas; optimised, as the counts are large.
+full_chaos() {
+  (cargo build --release --locked -p temperature-alert) &&
+    seeded FIELDWATCH_TEST_SEEDS=200 FIELDWATCH_TEST_READINGS=100000 -- -p temperature-alert --release --test it chaos::
+}
+
+# Interleaved transactions, killed and cut-off relays, clocks that differ.
+full_outbox_model() { seeded FIELDWATCH_TEST_SEEDS=500 -- -p outbox-relay --test it model::; }
+
+# 20 kills of the bridge for each seed and 5 of its broker.
+full_bridge_faults() { seeded FIELDWATCH_TEST_FULL=1 -- -p mqtt-bridge --test it faults; }

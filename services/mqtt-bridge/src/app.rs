@@ -1,19 +1,20 @@
-//! Wires the bridge: the MQTT session, the source into Kafka, the redrive.
+//! Wires the bridge: for each connection an MQTT session and a source into Kafka; the redrive.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use events::{DeviceStatus, Reading};
 use service::{Health, Shutdown, StartResult, Supervisor};
-use stream::producer::GiveUp;
-use stream::source::{Releaser, source};
-use stream::{EventWriter, Publisher, Registry, sink};
+use stream::source::{Acknowledge, Keeper, Keeping, Reader, source};
+use stream::spool::{Spool, SpoolLimits};
+use stream::{EventWriter, Failure, Registry, sink};
 use tokio::sync::mpsc;
 
 use crate::NAME;
 use crate::adapters::mqtt::Session;
-use crate::adapters::{InFlight, Intake, Receipt, Records, Redrive, watch};
-use crate::config::{Config, bytes};
+use crate::adapters::{InFlight, Intake, KafkaWatch, MqttReader, Records, RecordsLater, Redrive};
+use crate::config::{Config, SpoolConfig, bytes};
+use crate::domain::MAIN_CONNECTION;
 
 /// How long deliveries are waited for when the service stops; less than the supervisor's grace.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -23,35 +24,84 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
     let shutdown = supervisor.shutdown();
     let routes = config.routes().map_err(|mistakes| anyhow::anyhow!("routes: {mistakes:?}"))?;
     let registry = Registry::connect(&config.registry)?;
-    let (session_check, kafka_check) = (health.check("mqtt"), health.check("kafka"));
-    let writer = || async { EventWriter::new(NAME, &config.kafka).with::<Reading>(&registry).await?.with::<DeviceStatus>(&registry).await };
-    let Some(writer) = registry.until_reached(&health.check("registry"), &shutdown, writer).await? else { return Ok(()) };
-    let records = Records::new(writer, &config.kafka);
+    let (records, in_flight) = (RecordsLater::default(), Arc::new(InFlight::default()));
+    supervisor.spawn("registry", {
+        let (records, kafka, check, shutdown) = (records.clone(), config.kafka.clone(), health.check("registry"), shutdown.clone());
+        async move {
+            let writer =
+                || async { EventWriter::new(NAME, &kafka).with::<Reading>(&registry).await?.with::<DeviceStatus>(&registry).await };
+            if let Some(writer) = registry.until_reached(&check, &shutdown, writer).await? {
+                records.set(Records::new(writer, &kafka));
+            }
+            shutdown.cancelled().await;
+            Ok(())
+        }
+    });
 
-    let publisher = Publisher::connect(&config.kafka, NAME, GiveUp::Never)?;
-    let limits = &config.limits;
-    let (source, releaser) = source(publisher.clone(), bytes(limits.in_flight_bytes), limits.in_flight_messages);
-    let (acknowledgements, to_send) = mpsc::unbounded_channel();
-    let in_flight = Arc::new(InFlight::default());
-    let session = Session::new(&config.mqtt, &routes, to_send, session_check)?;
-    let intake = Intake::new(routes.clone(), records.clone(), source, acknowledgements, Arc::clone(&in_flight), limits.rejects_per_second);
-
-    supervisor.spawn("acknowledgements", acknowledge(releaser, shutdown.clone()));
-    supervisor.spawn("deliveries", watch(in_flight, publisher, kafka_check, shutdown.clone()));
-    supervisor.spawn("mqtt", async move { Ok(session.run(intake, shutdown).await?) });
-    let redrive = Redrive::connect(routes, records, &config.kafka)?;
+    let connections = routes.connections();
+    let mut sources = Vec::with_capacity(connections.len());
+    for name in &connections {
+        let keeping = keeping(config.spool.clone(), name).await?;
+        let spools = keeping.is_some();
+        let share = bytes(config.limits.in_flight_bytes) / connections.len();
+        let (source, keeper) = source(&config.kafka, NAME, share, keeping);
+        let (acknowledgements, to_send) = mpsc::unbounded_channel();
+        let check = health.check(if *name == MAIN_CONNECTION { "mqtt".to_owned() } else { format!("mqtt-{name}") });
+        let session = Session::new(&config.mqtt, &routes, name, to_send, check)?;
+        let intake = Intake::new(source, acknowledgements, Arc::clone(&in_flight));
+        sources.push(keeper.status());
+        let reader = {
+            let (routes, records, rejects_per_second) = (routes.clone(), records.clone(), config.limits.rejects_per_second);
+            async move {
+                records.reached().await;
+                Ok(MqttReader::new(routes, records.get()?.clone(), rejects_per_second))
+            }
+        };
+        supervisor.spawn(format!("acknowledgements-{name}"), acknowledge(keeper, reader, shutdown.clone()));
+        let (records, shutdown) = (records.clone(), shutdown.clone());
+        supervisor.spawn(format!("mqtt-{name}"), async move {
+            // What cannot be read yet and has no disk to wait on stays with the broker.
+            if !spools {
+                tokio::select! {
+                    () = records.reached() => {}
+                    () = shutdown.cancelled() => return Ok(()),
+                }
+            }
+            Ok(session.run(intake, shutdown).await?)
+        });
+    }
+    let kafka_check = health.check("kafka");
+    let spool_check = config.spool.is_on().then(|| health.check("spool"));
+    let watch = KafkaWatch { in_flight, sources, kafka: config.kafka.clone(), kafka_check, spool_check };
+    supervisor.spawn("deliveries", watch.run(shutdown));
+    let redrive = Redrive::connect(routes.clone(), records, &config.kafka)?;
     sink::start(redrive, NAME, &[], &config.kafka, &config.redrive, health, supervisor);
     Ok(())
 }
 
+/// The spool of a connection, in a folder of its name.
+async fn keeping(config: SpoolConfig, connection: &str) -> anyhow::Result<Option<Keeping>> {
+    if !config.is_on() {
+        return Ok(None);
+    }
+    let folder = config.folder.join(connection);
+    let limits = SpoolLimits { bytes: config.size.as_u64(), age: config.max_age };
+    let spool = tokio::task::spawn_blocking(move || Spool::open(&folder, limits)).await??;
+    Ok(Some(Keeping { spool, away_after: config.away_after }))
+}
+
 /// Acknowledges until everything taken is acknowledged; after a stop not for ever.
-async fn acknowledge(releaser: Releaser<Receipt>, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn acknowledge<R: Reader, A: Acknowledge>(
+    keeper: Keeper<R, A>,
+    reader: impl Future<Output = Result<R, Failure>> + Send,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
     let too_long = async {
         shutdown.cancelled().await;
         tokio::time::sleep(DRAIN).await;
     };
     tokio::select! {
-        ended = releaser.run() => {
+        ended = keeper.run(reader) => {
             ended?;
             // The session ended: it says why, unless the service was told to stop.
             shutdown.cancelled().await;

@@ -3,6 +3,7 @@
 mod broker;
 mod routes;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
@@ -29,6 +30,7 @@ pub struct Config {
     pub admin: AdminConfig,
     pub mqtt: MqttConfig,
     pub limits: LimitsConfig,
+    pub spool: SpoolConfig,
     pub redrive: SinkConfig,
     pub metrics: Vec<MetricConfig>,
     pub routes: Vec<RouteConfig>,
@@ -42,6 +44,11 @@ pub struct MqttConfig {
     pub username: String,
     pub password: Secret,
     pub password_file: String,
+    pub ca_file: PathBuf,
+    pub certificate_file: PathBuf,
+    pub key_file: PathBuf,
+    pub shared_group: String,
+    pub status_topic: String,
     #[serde(with = "humantime_serde")]
     pub session_expiry: Duration,
     #[serde(with = "humantime_serde")]
@@ -57,16 +64,34 @@ pub struct LimitsConfig {
     pub readings_per_message: usize,
     #[serde(with = "humantime_serde")]
     pub max_future: Duration,
+    #[serde(with = "humantime_serde")]
+    pub late_after: Duration,
     pub rejects_per_second: u32,
     pub in_flight_bytes: ByteSize,
-    pub in_flight_messages: usize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpoolConfig {
+    pub folder: PathBuf,
+    pub size: ByteSize,
+    #[serde(with = "humantime_serde")]
+    pub max_age: Duration,
+    #[serde(with = "humantime_serde")]
+    pub away_after: Duration,
+}
+
+impl SpoolConfig {
+    pub fn is_on(&self) -> bool {
+        !self.folder.as_os_str().is_empty()
+    }
 }
 
 impl Config {
     /// The routes, or all that is wrong with them.
     pub fn routes(&self) -> Result<Routes, Vec<Mistake>> {
-        let limits =
-            Limits { payload: bytes(self.limits.payload), readings: self.limits.readings_per_message, max_future: self.limits.max_future };
+        let LimitsConfig { payload, readings_per_message: readings, max_future, late_after, .. } = self.limits;
+        let limits = Limits { payload: bytes(payload), readings, max_future, late_after };
         routes::build(&self.routes, &self.metrics, limits)
     }
 }
@@ -81,7 +106,7 @@ impl ServiceConfig for Config {
     }
 
     fn check(&self) -> Vec<Mistake> {
-        let (mqtt, limits) = (&self.mqtt, &self.limits);
+        let (mqtt, limits, spool) = (&self.mqtt, &self.limits, &self.spool);
         let mut mistakes = self.routes().err().unwrap_or_default();
         let mut demand = |fine: bool, key: &str, problem: &str| {
             if !fine {
@@ -98,11 +123,31 @@ impl ServiceConfig for Config {
         demand(mqtt.max_packet_size > limits.payload, "mqtt.max_packet_size", "has to be more than limits.payload");
         demand(limits.readings_per_message > 0, "limits.readings_per_message", "has to be 1 or more");
         demand(limits.in_flight_bytes >= mqtt.max_packet_size, "limits.in_flight_bytes", "has to be at least mqtt.max_packet_size");
-        // Else the socket would not be read while the broker still may send, and acknowledgements and pings with it.
-        let messages = limits.in_flight_messages > usize::from(mqtt.receive_maximum);
-        demand(messages, "limits.in_flight_messages", "has to be more than mqtt.receive_maximum");
-        if let Err(problem) = mqtt.url.parse::<Broker>() {
-            mistakes.push(Mistake::new("mqtt.url", problem.to_string()));
+        demand(
+            spool.size.as_u64() >= mqtt.max_packet_size.as_u64() * 4,
+            "spool.size",
+            "has to be at least four times mqtt.max_packet_size",
+        );
+        demand(!spool.away_after.is_zero(), "spool.away_after", "has to be more than 0");
+        let pair = mqtt.certificate_file.as_os_str().is_empty() == mqtt.key_file.as_os_str().is_empty();
+        demand(pair, "mqtt.key_file", "and mqtt.certificate_file belong together");
+        let unchecked = mqtt.ca_file.as_os_str().is_empty() && !mqtt.certificate_file.as_os_str().is_empty();
+        demand(!unchecked, "mqtt.ca_file", "is missing: with a certificate of its own the bridge has to know whom to show it");
+        let no_level = |text: &str| !text.contains(['/', '+', '#']);
+        demand(no_level(&mqtt.shared_group), "mqtt.shared_group", "must not hold `/`, `+` or `#`");
+        demand(!mqtt.status_topic.contains(['+', '#']), "mqtt.status_topic", "must not hold `+` or `#`");
+        match mqtt.url.parse::<Broker>() {
+            Err(problem) => mistakes.push(Mistake::new("mqtt.url", problem.to_string())),
+            Ok(broker) => {
+                let files = [("ca_file", &mqtt.ca_file), ("certificate_file", &mqtt.certificate_file), ("key_file", &mqtt.key_file)];
+                for (key, file) in files.into_iter().filter(|(_, file)| !file.as_os_str().is_empty()) {
+                    if !broker.tls {
+                        mistakes.push(Mistake::new(format!("mqtt.{key}"), "is for mqtts://"));
+                    } else if let Err(error) = std::fs::File::open(file) {
+                        mistakes.push(Mistake::new(format!("mqtt.{key}"), format!("{}: {error}", file.display())));
+                    }
+                }
+            }
         }
         if let Err(unreadable) = mqtt.password.or_file(&mqtt.password_file) {
             mistakes.push(Mistake::new("mqtt.password_file", unreadable.to_string()));

@@ -10,7 +10,7 @@ use crate::{Event, Labels, Schema, Timestamp, identity, topics};
 pub const UNIT_CELSIUS: &str = "Cel";
 /// Attribute of a reading that came as a retained message: it is old, operators ignore it.
 pub const ATTRIBUTE_RETAINED: &str = "mqtt.retained";
-/// Attribute of a reading that came out of order.
+/// Attribute of a reading that came out of order, or long after it was measured.
 pub const ATTRIBUTE_LATE: &str = "late";
 /// Attribute whose value `received` says that the device gave no time: `measured_at` is `received_at`.
 pub const ATTRIBUTE_TIME: &str = "time";

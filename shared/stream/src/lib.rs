@@ -1,6 +1,6 @@
 //! The Kafka runtime: three kinds of stage, so that no service writes a consume loop of its own.
 //!
-//! - [`source`]: messages from outside; acknowledged only after Kafka acknowledged, in the order they came.
+//! - [`source`]: messages from outside; acknowledged only after Kafka, or the disk ([`spool`]), has them, in their order.
 //! - [`operator`]: keyed state, exactly once; outputs, offsets and snapshots commit in one transaction.
 //! - [`sink`]: batches into a store that also keeps the position; any replay is harmless.
 //!
@@ -20,6 +20,7 @@ mod record;
 pub mod registry;
 pub mod sink;
 pub mod source;
+pub mod spool;
 pub mod tail;
 
 pub use config::{GroupProtocol, KafkaConfig, RegistryConfig};

@@ -15,7 +15,7 @@ use events::trace::TraceContext;
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig};
 use telemetry::metrics::{Counter, counter};
 
 use crate::record::Cause;
@@ -208,6 +208,11 @@ impl Publisher {
     /// Waits until nothing is queued any more, at most `timeout`.
     pub fn flush(&self, timeout: Duration) -> Result<(), Failure> {
         self.producer.flush(timeout).map_err(Failure::from)
+    }
+
+    /// Gives up all that is queued or under way: every delivery reports. What was under way may have arrived.
+    pub fn purge(&self) {
+        self.producer.purge(PurgeConfig::default().queue().inflight());
     }
 
     /// Asks the cluster for its metadata: whether it can be reached. Blocks up to `timeout`.

@@ -1,11 +1,14 @@
-use std::fmt::Write as _;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 
 use crate::{eventually, free_port};
 
-/// A test's own MQTT broker, with limits that drop nothing.
+/// The configuration we ship, from its first line on.
+const SHIPPED: &str = include_str!("../../../scripts/infra.d/mosquitto.conf");
+
+/// A test's own MQTT broker, configured as the one we ship.
 pub struct Mosquitto {
     pub port: u16,
     folder: TempDir,
@@ -14,25 +17,25 @@ pub struct Mosquitto {
 
 impl Mosquitto {
     pub async fn start() -> Self {
+        Self::prepared("", |_| {}).await
+    }
+
+    /// With further lines, and what `prepare` puts into the broker's folder (@DATA@ in the lines).
+    pub async fn prepared(lines: &str, prepare: impl FnOnce(&Path)) -> Self {
         let (port, folder) = (free_port(), tempfile::tempdir().expect("a folder"));
-        let mut config = String::new();
-        for line in [
-            format!("listener {port} 127.0.0.1"),
-            "allow_anonymous true".into(),
-            "persistence true".into(),
-            format!("persistence_location {}/", folder.path().display()),
-            "max_inflight_messages 0".into(),
-            "max_queued_messages 0".into(),
-            "message_size_limit 1048576".into(),
-            "user root".into(),
-        ] {
-            writeln!(config, "{line}").expect("a string takes text");
-        }
+        prepare(folder.path());
+        let config = format!("{SHIPPED}\nuser root\n{lines}\n")
+            .replace("@MOSQUITTO_PORT@", &port.to_string())
+            .replace("@DATA@", &folder.path().display().to_string());
         std::fs::write(folder.path().join("mosquitto.conf"), config).expect("a configuration is written");
         let child = spawn(&folder);
         let broker = Self { port, folder, child };
         broker.reachable().await;
         broker
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn url(&self) -> String {

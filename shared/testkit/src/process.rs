@@ -31,15 +31,20 @@ pub struct Process {
 impl Process {
     /// Starts a service with `environment` and waits until it is ready.
     pub async fn start(name: &str, environment: &[(String, String)]) -> Self {
+        let mut process = Self::spawn(name, environment);
+        process.ready().await;
+        process
+    }
+
+    /// Starts a service that may never be ready.
+    pub fn spawn(name: &str, environment: &[(String, String)]) -> Self {
         let admin_port = free_port();
         let own = name.to_uppercase().replace('-', "_");
         let mut command = environment.to_vec();
         command.push((format!("{own}__ADMIN__LISTEN"), format!("127.0.0.1:{admin_port}")));
         let path = binary(name);
         let child = spawn(&path, &command);
-        let mut process = Self { name: name.to_owned(), command, path, admin_port, child };
-        process.ready().await;
-        process
+        Self { name: name.to_owned(), command, path, admin_port, child }
     }
 
     pub fn admin_port(&self) -> u16 {
@@ -63,11 +68,6 @@ impl Process {
     /// SIGCONT
     pub fn resume(&self) {
         self.signal("CONT");
-    }
-
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().expect("kill runs");
-        assert!(sent.success(), "SIG{name} is sent");
     }
 
     pub fn pid(&self) -> u32 {

@@ -1,206 +1,49 @@
-//! One message after the other: read, turned into records, handed to Kafka, acknowledged when its turn comes.
+//! From the broker into the source: what a message is owed, and taking it.
 
-use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
 
-use events::{DeviceKey, Timestamp, topics};
-use stream::source::{Acknowledge, Source};
-use stream::{Failure, OutRecord, Poison};
-use telemetry::metrics::{Counter, Histogram, counter, histogram};
-use telemetry::span::{MessageSpan, Operation};
+use stream::Failure;
+use stream::source::{Acknowledge, Message as _, Source};
 use tokio::sync::mpsc::UnboundedSender;
 
-use crate::NAME;
 use crate::adapters::in_flight::{Counted, InFlight};
 use crate::adapters::message::MqttMessage;
 use crate::adapters::mqtt::Release;
-use crate::adapters::records::Records;
-use crate::domain::{Decision, Outcome, Reject, RejectLimiter, Routes};
-
-/// Label and span name of what no route has: topics are without bound.
-const NO_ROUTE: &str = "(no route)";
-const TOPIC_ATTRIBUTE: &str = "messaging.mqtt.topic";
-/// Log lines about rejects, whoever sent them.
-const LOGGED_PER_SECOND: u32 = 10;
+use crate::adapters::reader::MqttReader;
 
 /// Takes messages.
 pub struct Intake {
-    routes: Routes,
-    records: Records,
-    source: Source<Receipt>,
+    source: Source<MqttReader, Receipt>,
     releases: UnboundedSender<Release>,
     in_flight: Arc<InFlight>,
-    limiter: RejectLimiter,
-    log_limiter: RejectLimiter,
-    taken: HashMap<String, Counter>,
-    sampled_out: Counter,
-    processing: Histogram,
-    ages: Ages,
 }
 
-/// How old readings are when Kafka has them.
-#[derive(Clone)]
-struct Ages {
-    from_measured: Histogram,
-    from_received: Histogram,
-}
-
-/// What a message is owed once Kafka has its records.
+/// What a message is owed once it is in Kafka or on disk.
 pub struct Receipt {
     /// `None`: `QoS` 0, nobody waits.
     release: Option<Release>,
     releases: UnboundedSender<Release>,
-    /// Of a reading: when it was measured and received.
-    reading: Option<(Timestamp, Timestamp)>,
-    ages: Ages,
-    /// Ends with the receipt; kept only where it is recorded.
-    _span: Option<MessageSpan>,
     _counted: Counted,
 }
 
-/// What became of a message.
-struct Read {
-    records: Vec<OutRecord>,
-    span: Option<MessageSpan>,
-    reading: Option<(Timestamp, Timestamp)>,
-}
-
 impl Intake {
-    pub fn new(
-        routes: Routes,
-        records: Records,
-        source: Source<Receipt>,
-        releases: UnboundedSender<Release>,
-        in_flight: Arc<InFlight>,
-        rejects_per_second: u32,
-    ) -> Self {
-        let names = routes.iter().map(|route| route.name.as_str()).chain([NO_ROUTE]);
-        let taken = names.map(|name| (name.to_owned(), counter("fieldwatch_messages_in", &[("topic", name)]))).collect();
-        let age = |from| histogram("fieldwatch_end_to_end_seconds", &[("topic", topics::READINGS), ("from", from)]);
-        Self {
-            routes,
-            records,
-            source,
-            releases,
-            in_flight,
-            limiter: RejectLimiter::new(rejects_per_second),
-            log_limiter: RejectLimiter::new(LOGGED_PER_SECOND),
-            taken,
-            sampled_out: counter("fieldwatch_mqtt_rejects_sampled_out", &[]),
-            processing: histogram("fieldwatch_processing_seconds", &[("stage", NAME)]),
-            ages: Ages { from_measured: age("measured_at"), from_received: age("received_at") },
-        }
+    pub fn new(source: Source<MqttReader, Receipt>, releases: UnboundedSender<Release>, in_flight: Arc<InFlight>) -> Self {
+        Self { source, releases, in_flight }
     }
 
-    /// Takes a message; `release` is sent once all it said is in Kafka. Waits while too much is in flight.
+    /// Takes a message; `release` is sent once it is safe. Waits while too much is in flight.
     pub async fn take(&mut self, received: MqttMessage, release: Option<Release>) -> Result<(), Failure> {
-        let started = Instant::now();
-        let Read { records, span, reading } = self.read(&received)?;
-        self.processing.observe(started.elapsed().as_secs_f64());
-        let receipt = self.receipt(&received, release, span, reading);
-        match self.source.accept(records, received.size(), receipt).await {
-            Err(Failure::Poison(poison)) => {
-                // What Kafka will not have cannot be a reason to stop; the dead letter is small enough to be had.
-                let letter = self.dead_letter(&received, &poison, None, 0, None);
-                let receipt = self.receipt(&received, release, None, None);
-                self.source.accept(vec![letter], received.size(), receipt).await.map_err(Failure::fatal)
-            }
-            accepted => accepted,
-        }
-    }
-
-    fn read(&mut self, received: &MqttMessage) -> Result<Read, Failure> {
-        let interpreted = self.routes.interpret(&received.message());
-        let (name, filter) = interpreted.route.map_or((NO_ROUTE, NO_ROUTE), |route| (&route.name, route.filter.as_str()));
-        if let Some(taken) = self.taken.get(name) {
-            taken.inc();
-        }
-        let span = MessageSpan::start_linked(Operation::Receive, filter, received.trace().as_ref());
-        let context = span.context();
-        let recorded = context.as_ref().is_some_and(|context| context.sampled);
-        if recorded {
-            span.set(TOPIC_ATTRIBUTE, received.topic.clone());
-        }
-        let (records, reading) = match interpreted.outcome {
-            Ok(outcome) => {
-                let reading = match &outcome {
-                    Outcome::Readings(readings) => readings.first().map(|reading| (reading.measured_at, reading.received_at)),
-                    Outcome::Status(_) => None,
-                };
-                (self.records.events(&outcome, context.as_ref())?, reading)
-            }
-            Err(reject) => (self.rejected(received, reject, &span), None),
-        };
-        Ok(Read { records, span: recorded.then_some(span), reading })
-    }
-
-    /// The dead letter of a reject; none where its device has sent too many.
-    fn rejected(&mut self, received: &MqttMessage, reject: Reject, span: &MessageSpan) -> Vec<OutRecord> {
-        let whose = reject.device.as_ref().map_or_else(|| received.topic.clone(), DeviceKey::to_kafka_key);
-        let suppressed = match self.limiter.decide(&whose, received.received_at) {
-            Decision::Keep => 0,
-            Decision::Sample { suppressed } => suppressed,
-            Decision::Count => {
-                self.sampled_out.inc();
-                return Vec::new();
-            }
-        };
-        span.fail(reject.reason.code());
-        let poison = Poison::new(reject.reason.code(), reject.detail);
-        vec![self.dead_letter(received, &poison, reject.device.as_ref(), suppressed, Some(span))]
-    }
-
-    /// A dead letter in a trace that is kept, linked to the message's own.
-    fn dead_letter(
-        &mut self,
-        received: &MqttMessage,
-        poison: &Poison,
-        device: Option<&DeviceKey>,
-        suppressed: u64,
-        span: Option<&MessageSpan>,
-    ) -> OutRecord {
-        if self.log_limiter.decide(NAME, received.received_at) == Decision::Count {
-            counter("fieldwatch_failures", &[("class", "poison")]).inc();
-        } else {
-            Failure::Poison(poison.clone()).note(&received.topic);
-        }
-        let message = span.and_then(MessageSpan::context);
-        let span = MessageSpan::start_sampled(Operation::Publish, self.records.dead_letters(), message.as_ref());
-        span.set(TOPIC_ATTRIBUTE, received.topic.clone());
-        span.fail(poison.reason);
-        self.records.dead_letter(received, poison, device, suppressed, span.context().as_ref())
-    }
-
-    fn receipt(
-        &self,
-        received: &MqttMessage,
-        release: Option<Release>,
-        span: Option<MessageSpan>,
-        reading: Option<(Timestamp, Timestamp)>,
-    ) -> Receipt {
-        Receipt {
-            release,
-            releases: self.releases.clone(),
-            reading,
-            ages: self.ages.clone(),
-            _span: span,
-            _counted: self.in_flight.count(received.size()),
-        }
+        let counted = self.in_flight.count(received.size());
+        let receipt = Receipt { release, releases: self.releases.clone(), _counted: counted };
+        self.source.accept(received, receipt).await
     }
 }
 
 impl Acknowledge for Receipt {
-    async fn acknowledge(self) -> Result<(), Failure> {
-        if let Some((measured_at, received_at)) = self.reading {
-            let now = Timestamp::from(SystemTime::now());
-            self.ages.from_measured.observe(now.since(measured_at).as_secs_f64());
-            self.ages.from_received.observe(now.since(received_at).as_secs_f64());
-        }
+    fn acknowledge(self) {
         if let Some(release) = self.release {
             // Nobody sends acknowledgements any more: the message stays unacknowledged and comes again.
             let _ = self.releases.send(release);
         }
-        Ok(())
     }
 }

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -5,13 +6,16 @@ use events::Timestamp;
 use events::headers::{TRACEPARENT, TRACESTATE};
 use events::trace::TraceContext;
 
+use serde::{Deserialize, Serialize};
+use stream::Failure;
+
 use crate::domain::Message;
 
 /// What a message weighs beside its own bytes: its records' headers and bookkeeping.
 const OVERHEAD: usize = 256;
 
 /// A message as the broker delivered it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct MqttMessage {
     pub topic: String,
     pub payload: Bytes,
@@ -33,13 +37,79 @@ impl MqttMessage {
         Some(context)
     }
 
-    /// What it counts against the bytes in flight.
-    pub fn size(&self) -> usize {
+    fn user_property(&self, name: &str) -> Option<&str> {
+        self.user_properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+}
+
+/// A message on disk. New fields go into a new format: what an earlier release wrote has to be read.
+#[derive(Serialize, Deserialize)]
+enum OnDisk<'a> {
+    V1 {
+        topic: Cow<'a, str>,
+        payload: &'a [u8],
+        qos: u8,
+        retained: bool,
+        user_properties: Cow<'a, [(String, String)]>,
+        received_at_micros: i64,
+    },
+}
+
+impl stream::source::Message for MqttMessage {
+    fn size(&self) -> usize {
         let properties: usize = self.user_properties.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.payload.len() + self.topic.len() + properties + OVERHEAD
     }
 
-    fn user_property(&self, name: &str) -> Option<&str> {
-        self.user_properties.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    fn is_best_effort(&self) -> bool {
+        self.qos == 0
+    }
+
+    fn to_bytes(&self) -> Result<Vec<u8>, Failure> {
+        let on_disk = OnDisk::V1 {
+            topic: Cow::Borrowed(&self.topic),
+            payload: &self.payload,
+            qos: self.qos,
+            retained: self.retained,
+            user_properties: Cow::Borrowed(&self.user_properties),
+            received_at_micros: self.received_at.as_micros(),
+        };
+        postcard::to_stdvec(&on_disk).map_err(Failure::fatal)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let OnDisk::V1 { topic, payload, qos, retained, user_properties, received_at_micros } = postcard::from_bytes(bytes).ok()?;
+        Some(Self {
+            topic: topic.into_owned(),
+            payload: Bytes::copy_from_slice(payload),
+            qos,
+            retained,
+            user_properties: user_properties.into_owned(),
+            received_at: Timestamp::from_micros(received_at_micros),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stream::source::Message as _;
+
+    use super::*;
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_message_comes_back_from_disk_as_it_was(
+            topic: String, payload: Vec<u8>, qos in 0_u8..3, retained: bool,
+            user_properties: Vec<(String, String)>, at in 0_i64..4_000_000_000_000_000,
+        ) {
+            let message = MqttMessage { topic, payload: payload.into(), qos, retained, user_properties, received_at: Timestamp::from_micros(at) };
+            proptest::prop_assert_eq!(MqttMessage::from_bytes(&message.to_bytes().unwrap()), Some(message));
+        }
+
+        #[test]
+        fn no_bytes_are_too_strange_to_be_refused(bytes: Vec<u8>) {
+            drop(MqttMessage::from_bytes(&bytes));
+        }
     }
 }

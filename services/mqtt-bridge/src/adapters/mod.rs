@@ -2,12 +2,16 @@
 
 mod in_flight;
 mod intake;
+mod kafka_watch;
 mod message;
 pub mod mqtt;
+mod reader;
 mod records;
 mod redrive;
 
-pub use in_flight::{InFlight, watch};
+pub use in_flight::InFlight;
 pub use intake::{Intake, Receipt};
-pub use records::Records;
+pub use kafka_watch::KafkaWatch;
+pub use reader::MqttReader;
+pub use records::{Records, RecordsLater};
 pub use redrive::Redrive;

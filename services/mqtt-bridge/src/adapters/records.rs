@@ -1,9 +1,12 @@
 //! Kafka records of what messages say, and of messages that say nothing.
 
+use std::sync::Arc;
+
 use events::headers::{TRACEPARENT, TRACESTATE};
 use events::trace::TraceContext;
 use events::{DeviceKey, Timestamp, topics};
 use stream::{Cause, EventWriter, Failure, KafkaConfig, OutRecord, Poison, Record, dlq};
+use tokio::sync::SetOnce;
 
 use crate::NAME;
 use crate::adapters::message::MqttMessage;
@@ -29,6 +32,25 @@ const LONGEST_VALUE: usize = 1_024;
 pub struct Records {
     writer: EventWriter,
     dead_letters: String,
+}
+
+/// Records, once the schema registry was reached.
+#[derive(Clone, Default)]
+pub struct RecordsLater(Arc<SetOnce<Records>>);
+
+impl RecordsLater {
+    pub fn set(&self, records: Records) {
+        // Nobody sets it twice; if so, one is as good as the other.
+        let _ = self.0.set(records);
+    }
+
+    pub async fn reached(&self) {
+        self.0.wait().await;
+    }
+
+    pub fn get(&self) -> Result<&Records, Failure> {
+        self.0.get().ok_or_else(|| Failure::transient("the schema registry has not been reached"))
+    }
 }
 
 impl Records {

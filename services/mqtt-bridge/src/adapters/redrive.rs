@@ -9,7 +9,7 @@ use stream::{Failure, KafkaConfig, OutRecord, Poison, Publisher, Record, dlq};
 use telemetry::span::{MessageSpan, Operation};
 
 use crate::NAME;
-use crate::adapters::records::{Records, message_of};
+use crate::adapters::records::{RecordsLater, message_of};
 use crate::domain::Routes;
 
 /// After this the batch is tried again, with the group kept informed between.
@@ -19,13 +19,13 @@ const GIVE_UP: Duration = Duration::from_secs(10);
 /// everything is delivered.
 pub struct Redrive {
     routes: Routes,
-    records: Records,
+    records: RecordsLater,
     kafka: KafkaConfig,
     publisher: Publisher,
 }
 
 impl Redrive {
-    pub fn connect(routes: Routes, records: Records, kafka: &KafkaConfig) -> Result<Self, Failure> {
+    pub fn connect(routes: Routes, records: RecordsLater, kafka: &KafkaConfig) -> Result<Self, Failure> {
         let publisher = Publisher::connect(kafka, "mqtt-bridge-redrive", GiveUp::After(GIVE_UP))?;
         Ok(Self { routes, records, kafka: kafka.clone(), publisher })
     }
@@ -35,7 +35,7 @@ impl Redrive {
         let interpreted = self.routes.interpret(&received.message());
         let outcome = interpreted.outcome.map_err(|reject| Poison::new(reject.reason.code(), reject.detail))?;
         let span = MessageSpan::start(Operation::Process, &record.position.topic, record.cause().trace.as_ref());
-        self.records.events(&outcome, span.context().as_ref())
+        self.records.get()?.events(&outcome, span.context().as_ref())
     }
 }
 

@@ -4,5 +4,5 @@
 mod json;
 mod status;
 
-pub use json::json;
+pub use json::{json, nested_json, number};
 pub use status::text_or_json;

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -6,7 +7,7 @@ use serde::Deserialize;
 use service::Mistake;
 
 use crate::codec;
-use crate::domain::{Decode, Limits, Metric, Metrics, Place, Route, Routes, Shape, TopicFilter};
+use crate::domain::{Conversion, Decode, Each, Limits, MAIN_CONNECTION, Metric, Metrics, Place, Route, Routes, Shape, TopicFilter};
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -23,16 +24,23 @@ pub struct RouteConfig {
     pub time: String,
     #[serde(default = "default_sequence")]
     pub sequence: String,
+    #[serde(default = "default_connection")]
+    pub connection: String,
     #[serde(default)]
     pub metric: Option<String>,
     #[serde(default)]
     pub value: Option<String>,
+    #[serde(default)]
+    pub each: Option<String>,
+    #[serde(default)]
+    pub units: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PayloadKind {
     Value,
+    Number,
     Metrics,
     Status,
 }
@@ -50,6 +58,10 @@ pub struct MetricConfig {
 
 fn default_tenant() -> String {
     DEFAULT_TENANT.into()
+}
+
+fn default_connection() -> String {
+    MAIN_CONNECTION.into()
 }
 
 fn default_group() -> String {
@@ -86,7 +98,7 @@ pub(super) fn build(routes: &[RouteConfig], metrics: &[MetricConfig], limits: Li
             mistakes.note(format!("metrics.{index}.name"), "stands there twice");
         }
     }
-    let built = routes.iter().enumerate().filter_map(|(index, config)| mistakes.route(index, config)).collect();
+    let built = routes.iter().enumerate().filter_map(|(index, config)| mistakes.route(index, config, metrics)).collect();
     if !mistakes.0.is_empty() {
         return Err(mistakes.0);
     }
@@ -109,14 +121,14 @@ impl Mistakes {
         text.parse().map_err(|problem| self.note(format!("routes.{index}.{key}"), format!("`{text}` {problem}"))).ok()
     }
 
-    fn route(&mut self, index: usize, config: &RouteConfig) -> Option<Route> {
+    fn route(&mut self, index: usize, config: &RouteConfig, metrics: &[MetricConfig]) -> Option<Route> {
         let filter: Option<TopicFilter> = self.read(index, "filter", &config.filter);
         let tenant: Option<Place> = self.read(index, "tenant", &config.tenant);
         let device: Option<Place> = self.read(index, "device", &config.device);
         let group: Option<Place> = self.read(index, "group", &config.group);
         let time: Option<Place> = self.read(index, "time", &config.time);
         let sequence: Option<Place> = self.read(index, "sequence", &config.sequence);
-        if matches!(tenant, Some(Place::Payload(_))) {
+        if tenant.as_ref().is_some_and(|tenant| tenant.members().next().is_some()) {
             self.note(format!("routes.{index}.tenant"), "must not be of the payload: a device would choose its tenant");
         }
         for (key, place) in [("time", &time), ("sequence", &sequence)] {
@@ -124,14 +136,33 @@ impl Mistakes {
                 self.note(format!("routes.{index}.{key}"), "has to be payload:NAME");
             }
         }
+        // It names a session and a folder.
+        if config.connection.is_empty() || !config.connection.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-') {
+            self.note(format!("routes.{index}.connection"), "has to be letters, digits and `-`");
+        }
         let shape = self.shape(index, config);
+        let conversions = self.conversions(index, config, metrics);
+        let each = config.each.as_deref().map(|each| match each {
+            "payload" => Each::Payload,
+            member => Each::Member(member.strip_prefix("payload:").unwrap_or(member).to_owned()),
+        });
+        let nested = each.is_some() || {
+            let value = if let Some(Shape::Value { value, .. }) = &shape { Some(value) } else { None };
+            [&device, &group, &time, &sequence].into_iter().flatten().chain(value).any(Place::is_nested)
+        };
         let decode: Decode = match config.payload {
+            PayloadKind::Value | PayloadKind::Metrics if nested => codec::nested_json,
             PayloadKind::Value | PayloadKind::Metrics => codec::json,
+            PayloadKind::Number => codec::number,
             PayloadKind::Status => codec::text_or_json,
         };
+        if each.is_some() && !matches!(config.payload, PayloadKind::Value | PayloadKind::Metrics) {
+            self.note(format!("routes.{index}.each"), "is for payload = \"value\" and \"metrics\"");
+        }
         let name = config.name.clone();
         Some(Route {
             name,
+            connection: config.connection.clone(),
             decode,
             filter: filter?,
             tenant: tenant?,
@@ -140,26 +171,45 @@ impl Mistakes {
             time: time?,
             sequence: sequence?,
             shape: shape?,
+            each,
+            conversions,
         })
+    }
+
+    fn conversions(&mut self, index: usize, config: &RouteConfig, metrics: &[MetricConfig]) -> Vec<(String, Conversion)> {
+        let mut conversions = Vec::new();
+        for (metric, from) in &config.units {
+            let known = metrics.iter().find(|known| known.name == *metric);
+            match known.map(|known| (Conversion::between(from, &known.unit), &known.unit)) {
+                Some((Some(conversion), _)) => conversions.push((metric.clone(), conversion)),
+                Some((None, to)) => {
+                    self.note(format!("routes.{index}.units.{metric}"), format!("it is not known how `{from}` becomes `{to}`"));
+                }
+                None => self.note(format!("routes.{index}.units.{metric}"), "is not among the metrics"),
+            }
+        }
+        conversions
     }
 
     fn shape(&mut self, index: usize, config: &RouteConfig) -> Option<Shape> {
         let (metric, value) = (config.metric.as_deref(), config.value.as_deref());
         match config.payload {
-            PayloadKind::Value => {
-                let Some(metric) = metric else {
+            kind @ (PayloadKind::Value | PayloadKind::Number) => {
+                let Some(name) = metric else {
                     self.note(format!("routes.{index}.metric"), "is missing: a value route measures one metric");
                     return None;
                 };
-                let value: Place = self.read(index, "value", value.unwrap_or(&format!("payload:{metric}")))?;
+                let metric: Place = self.read(index, "metric", name)?;
+                let usual = if kind == PayloadKind::Number { "payload:value".to_owned() } else { format!("payload:{name}") };
+                let value: Place = self.read(index, "value", value.unwrap_or(&usual))?;
                 if value.member().is_none() {
                     self.note(format!("routes.{index}.value"), "has to be payload:NAME");
                 }
-                Some(Shape::Value { metric: metric.to_owned(), value })
+                Some(Shape::Value { metric, value })
             }
             kind => {
                 if metric.or(value).is_some() {
-                    self.note(format!("routes.{index}"), "metric and value are for payload = \"value\"");
+                    self.note(format!("routes.{index}"), "metric and value are for payload = \"value\" and \"number\"");
                 }
                 Some(if kind == PayloadKind::Metrics { Shape::Metrics } else { Shape::Status })
             }

@@ -23,11 +23,11 @@ fn every_mistake_is_named() {
         ("MQTT_BRIDGE__MQTT__URL", "broker"),
         ("MQTT_BRIDGE__MQTT__KEEP_ALIVE", "1s"),
         ("MQTT_BRIDGE__MQTT__PASSWORD_FILE", "/nowhere"),
-        ("MQTT_BRIDGE__LIMITS__IN_FLIGHT_MESSAGES", "100"),
+        ("MQTT_BRIDGE__SPOOL__SIZE", "1 MiB"),
         ("MQTT_BRIDGE__LIMITS__PAYLOAD", "3 MiB"),
     ])
     .unwrap_err();
-    for expected in ["mqtt.url: ", "mqtt.keep_alive: ", "mqtt.password_file: ", "limits.in_flight_messages: ", "mqtt.max_packet_size: "] {
+    for expected in ["mqtt.url: ", "mqtt.keep_alive: ", "mqtt.password_file: ", "spool.size: ", "mqtt.max_packet_size: "] {
         assert!(mistakes.iter().any(|mistake| mistake.starts_with(expected)), "{expected} is not in {mistakes:#?}");
     }
     assert_eq!(mistakes.len(), 5, "{mistakes:#?}");

@@ -93,6 +93,14 @@ fn birth_and_will_are_text_or_json() {
 }
 
 #[test]
+fn a_reading_measured_long_ago_is_marked_as_late() {
+    for (seconds_ago, late) in [(0, false), (3_600, false), (3_601, true)] {
+        let payload = format!(r#"{{"temperature": 1, "timestamp": {}}}"#, NOW.as_millis() / 1_000 - seconds_ago);
+        assert_eq!(readings(TELEMETRY, &payload)[0].attributes.contains_key("late"), late, "{seconds_ago} s ago");
+    }
+}
+
+#[test]
 fn a_clock_a_little_ahead_is_accepted() {
     let payload = format!(r#"{{"temperature": 1, "timestamp": {}}}"#, NOW.as_millis() / 1_000 + 300);
     assert_eq!(readings(TELEMETRY, &payload).len(), 1);

@@ -29,4 +29,6 @@ pub struct Limits {
     pub readings: usize,
     /// How far a device's clock may be ahead of ours.
     pub max_future: Duration,
+    /// A reading that was measured longer ago is marked as late.
+    pub late_after: Duration,
 }

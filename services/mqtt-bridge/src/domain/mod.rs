@@ -15,16 +15,20 @@ mod route;
 mod routes;
 mod status;
 mod time;
+mod unit;
 
-pub use document::{Document, Field};
+pub use document::{Document, Field, Members};
 pub use filter::TopicFilter;
 pub use limiter::{Decision, RejectLimiter};
 pub use message::{Limits, Message, Outcome};
 pub use metric::{Metric, Metrics};
 pub use place::Place;
 pub use reject::{Reason, Reject};
-pub use route::{Decode, Route, Shape};
-pub use routes::Routes;
+pub use route::{Decode, Each, Route, Shape};
+pub use routes::{MAIN_CONNECTION, Routes};
+pub use unit::Conversion;
 
 #[cfg(test)]
 mod examples;
+#[cfg(test)]
+mod route_examples;

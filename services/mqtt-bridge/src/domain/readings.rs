@@ -1,6 +1,6 @@
 //! Payloads that are measurements.
 
-use events::{ATTRIBUTE_RETAINED, ATTRIBUTE_TIME, DeviceKey, Labels, Reading, Timestamp};
+use events::{ATTRIBUTE_LATE, ATTRIBUTE_RETAINED, ATTRIBUTE_TIME, DeviceKey, Labels, Reading, Timestamp};
 
 use crate::domain::time::measured_at;
 use crate::domain::{Document, Field, Limits, Message, Metric, Metrics, Outcome, Place, Reason, Reject, Route};
@@ -19,7 +19,7 @@ struct Circumstances<'a> {
 #[expect(clippy::too_many_arguments, reason = "each is one thing the message or its route says")]
 pub(super) fn one(
     route: &Route,
-    metric: &str,
+    metric: &Place,
     value: &Place,
     device: &DeviceKey,
     message: &Message<'_>,
@@ -27,10 +27,13 @@ pub(super) fn one(
     metrics: &Metrics,
     limits: &Limits,
 ) -> Result<Outcome, Reject> {
-    let name = value.member().unwrap_or(metric);
+    let metric =
+        metric.text(message.topic, document).map_err(|kind| Reject::new(Reason::WrongType, format!("the metric is {kind}, not a text")))?;
+    let metric = metric.ok_or_else(|| Reject::new(Reason::MissingField, "the metric is missing"))?;
+    let name = value.member().unwrap_or(&metric);
     let field = value.of_payload(document).ok_or_else(|| Reject::new(Reason::MissingField, format!("`{name}` is missing")))?;
-    let metric = metrics.named(metric)?;
-    let value = metric.checked(number(name, field)?)?;
+    let metric = metrics.named(&metric)?;
+    let value = metric.checked(route.converted(&metric.name, number(name, field)?))?;
     Ok(Outcome::Readings(vec![Circumstances::of(route, device, message, document, limits)?.reading(&metric, value)]))
 }
 
@@ -56,7 +59,7 @@ pub(super) fn many(
             return Err(Reject::new(Reason::TooManyReadings, format!("more than {} in one message", limits.readings)));
         }
         let metric = metrics.named(name)?;
-        let value = metric.checked(number(name, field)?)?;
+        let value = metric.checked(route.converted(&metric.name, number(name, field)?))?;
         readings.push(circumstances.reading(&metric, value));
     }
     if readings.is_empty() {
@@ -73,6 +76,9 @@ impl<'a> Circumstances<'a> {
         let mut attributes = Labels::new();
         if sent_at.is_none() {
             attributes.insert(ATTRIBUTE_TIME.into(), "received".into());
+        }
+        if sent_at.is_some_and(|at| at.saturating_add(limits.late_after) < message.received_at) {
+            attributes.insert(ATTRIBUTE_LATE.into(), "true".into());
         }
         if message.retained {
             attributes.insert(ATTRIBUTE_RETAINED.into(), "true".into());

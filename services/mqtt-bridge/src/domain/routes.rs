@@ -1,4 +1,9 @@
+use std::collections::BTreeSet;
+
 use crate::domain::{Limits, Message, Metrics, Outcome, Reason, Reject, Route};
+
+/// The connection of the routes that name none.
+pub const MAIN_CONNECTION: &str = "main";
 
 /// All routes; the first whose filter matches has the message.
 #[derive(Clone, Debug)]
@@ -22,6 +27,16 @@ impl Routes {
 
     pub fn iter(&self) -> impl Iterator<Item = &Route> {
         self.all.iter()
+    }
+
+    /// The routes whose messages come over one connection.
+    pub fn of_connection(&self, name: &str) -> impl Iterator<Item = &Route> {
+        self.all.iter().filter(move |route| route.connection == name)
+    }
+
+    /// All connections, each once.
+    pub fn connections(&self) -> BTreeSet<&str> {
+        self.all.iter().map(|route| route.connection.as_str()).collect()
     }
 
     pub fn interpret(&self, message: &Message<'_>) -> Interpreted<'_> {

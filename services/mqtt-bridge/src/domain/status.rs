@@ -18,7 +18,9 @@ pub(super) fn read(
 ) -> Result<Outcome, Reject> {
     let said = match document {
         Document::Text(text) => text,
-        Document::Object(_) => text(document, "state")?.ok_or_else(|| Reject::new(Reason::MissingField, "`state` is missing"))?,
+        Document::Object(_) | Document::Array(_) => {
+            text(document, "state")?.ok_or_else(|| Reject::new(Reason::MissingField, "`state` is missing"))?
+        }
     };
     let (state, usual_reason) = state(said)?;
     let reason: String = text(document, "reason")?.unwrap_or(usual_reason).chars().take(LONGEST_REASON).collect();

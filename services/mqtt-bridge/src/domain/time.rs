@@ -15,7 +15,7 @@ pub(super) fn measured_at(field: &Field<'_>) -> Result<Timestamp, Reject> {
         Field::Integer(number) => from_integer(*number),
         Field::Number(number) => from_number(*number),
         Field::Text(text) => Timestamp::from_rfc3339(text),
-        Field::Null | Field::Other(_) => return Err(Reject::new(Reason::WrongType, format!("the time is {}", field.kind()))),
+        _ => return Err(Reject::new(Reason::WrongType, format!("the time is {}", field.kind()))),
     };
     found.ok_or_else(|| Reject::new(Reason::BadTimestamp, format!("{} is neither Unix time nor RFC 3339", shown(field))))
 }
@@ -46,7 +46,7 @@ fn shown(field: &Field<'_>) -> String {
         Field::Integer(number) => number.to_string(),
         Field::Number(number) => number.to_string(),
         Field::Text(text) => format!("`{}`", text.chars().take(64).collect::<String>().escape_debug()),
-        Field::Null | Field::Other(_) => field.kind().to_owned(),
+        _ => field.kind().to_owned(),
     }
 }
 

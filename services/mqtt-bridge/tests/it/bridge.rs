@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use events::topics;
 use mqtt_bridge::config::Config;
 use mqtt_bridge::{DEFINITION, NAME, app};
@@ -14,9 +16,12 @@ pub(crate) struct Field {
 
 impl Field {
     pub(crate) async fn new() -> Self {
+        Self::with(Mosquitto::start().await).await
+    }
+
+    pub(crate) async fn with(broker: Mosquitto) -> Self {
         let (dlq, retry) = (topics::dlq(NAME), topics::retry(NAME));
         let kit = Kit::with_topics(&[topics::READINGS, topics::DEVICE_STATUS, &dlq, &retry]).await;
-        let broker = Mosquitto::start().await;
         let wire = Wire::to(broker.port).await;
         Self { kit, broker, wire }
     }
@@ -45,5 +50,12 @@ impl Field {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()
+    }
+
+    /// The same with a spool.
+    pub(crate) fn environment_with_spool(&self, folder: &Path) -> Vec<(String, String)> {
+        let mut environment = self.environment();
+        environment.push(("MQTT_BRIDGE__SPOOL__FOLDER".into(), folder.display().to_string()));
+        environment
     }
 }

@@ -4,7 +4,7 @@ use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{ConnectProperties, LastWill, Packet, PublishProperties};
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use testkit::Mosquitto;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 /// An MQTT client as a device would use one.
@@ -37,6 +37,26 @@ impl Device {
         while !matches!(connection.poll().await.unwrap(), Event::Incoming(Packet::SubAck(_))) {}
         client.disconnect().await.unwrap();
         while connection.poll().await.is_ok() {}
+    }
+
+    /// The payloads that come to `filter`.
+    pub(crate) async fn subscribe(broker: &Mosquitto, id: &str, filter: &str) -> mpsc::UnboundedReceiver<String> {
+        let (client, mut connection) = AsyncClient::new(options(broker, id), 10);
+        client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
+        while !matches!(connection.poll().await.unwrap(), Event::Incoming(Packet::SubAck(_))) {}
+        let (payloads, received) = mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            // Lives as long as somebody listens.
+            let _client = client;
+            while let Ok(event) = connection.poll().await {
+                if let Event::Incoming(Packet::Publish(publish)) = event
+                    && payloads.send(String::from_utf8_lossy(&publish.payload).into_owned()).is_err()
+                {
+                    return;
+                }
+            }
+        });
+        received
     }
 
     async fn with(options: MqttOptions) -> Self {

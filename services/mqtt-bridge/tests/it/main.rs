@@ -10,7 +10,9 @@
 )]
 
 mod bridge;
+mod connection;
 mod device;
+mod faults;
 mod readings;
 mod redrive;
 mod rejects;

@@ -1,5 +1,6 @@
 //! A TCP proxy between bridge and broker that reads along, and can be cut.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,6 +32,10 @@ pub(crate) enum Packet {
 struct Log {
     seen: Mutex<Vec<Seen>>,
     connections: AtomicUsize,
+    /// Sequence numbers in messages the bridge received whole.
+    received: Mutex<BTreeSet<i64>>,
+    /// Messages that were marked as sent again.
+    duplicates: AtomicUsize,
     /// Cuts the connection in the middle of the next message from the broker.
     cut_in_frame: AtomicBool,
     /// Cuts the connection as soon as the bridge has sent the next PUBREC.
@@ -105,6 +110,14 @@ impl Wire {
         self.log.seen.lock().unwrap().clone()
     }
 
+    pub(crate) fn received(&self) -> BTreeSet<i64> {
+        self.log.received.lock().unwrap().clone()
+    }
+
+    pub(crate) fn duplicates(&self) -> usize {
+        self.log.duplicates.load(Ordering::SeqCst)
+    }
+
     pub(crate) fn acks(&self) -> usize {
         self.seen().iter().filter(|seen| matches!(seen.packet, Packet::Ack(_))).count()
     }
@@ -135,11 +148,22 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, towards: Towards,
     loop {
         let before = unread.len();
         if !matches!(from.read_buf(&mut unread).await, Ok(1..)) {
+            if towards == Towards::Bridge {
+                // The broker is gone: what it sent is still to be read, so the bridge is the one to close.
+                let _ = to.shutdown().await;
+                std::future::pending::<()>().await;
+            }
             return;
         }
         let mut packets = Vec::new();
         let chunk = unread[before..].to_vec();
+        let mut sequences = Vec::new();
         while let Some((length, packet)) = first_packet(&unread, towards) {
+            if let Some(Packet::Publish(_)) = packet {
+                let again = usize::from(unread[0] & 0b1000 != 0);
+                log.duplicates.fetch_add(again, Ordering::SeqCst);
+                sequences.extend(sequence(&unread[..length]));
+            }
             packets.extend(packet);
             unread.drain(..length);
         }
@@ -149,9 +173,12 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, towards: Towards,
             // Nobody sees the last message whole, so it is not noted.
             let _ = to.write_all(&chunk[..chunk.len().saturating_sub(unread.len() + 3)]).await;
             packets.pop();
+            sequences.pop();
         }
+        log.received.lock().unwrap().extend(sequences);
         log.seen.lock().unwrap().extend(packets.iter().map(|packet| Seen { connection, packet: *packet }));
-        if torn || to.write_all(&chunk).await.is_err() {
+        let written = !torn && to.write_all(&chunk).await.is_ok();
+        if !written && (torn || towards == Towards::Bridge) {
             return;
         }
         let acknowledged = packets.iter().any(|packet| matches!(packet, Packet::Ack(_)));
@@ -184,4 +211,12 @@ fn first_packet(bytes: &[u8], towards: Towards) -> Option<(usize, Option<Packet>
         _ => None,
     };
     Some((header + length, packet))
+}
+
+/// The number behind `"seq":` in a message.
+fn sequence(message: &[u8]) -> Option<i64> {
+    const NAME: &[u8] = b"\"seq\": ";
+    let at = message.windows(NAME.len()).position(|window| window == NAME)? + NAME.len();
+    let digits = message[at..].iter().take_while(|byte| byte.is_ascii_digit()).map(|byte| i64::from(byte - b'0'));
+    Some(digits.fold(0, |number, digit| number * 10 + digit))
 }

@@ -22,7 +22,7 @@ use crate::adapters::message::MqttMessage;
 use crate::adapters::mqtt::release::{Epoch, Release};
 use crate::adapters::mqtt::{failure, options};
 use crate::config::MqttConfig;
-use crate::domain::Routes;
+use crate::domain::{MAIN_CONNECTION, Routes};
 
 const BEAT: Duration = Duration::from_secs(5);
 
@@ -34,6 +34,8 @@ pub struct Session {
     /// Whether the broker has ever known this session.
     known: bool,
     filters: Vec<Filter>,
+    /// Empty: the bridge says nothing of itself.
+    status_topic: String,
     releases: UnboundedReceiver<Release>,
     /// A release for which the client has no room just now.
     held: Option<Release>,
@@ -65,21 +67,35 @@ enum Phase {
 }
 
 impl Session {
-    /// A session as configured; connects when it runs.
-    pub fn new(config: &MqttConfig, routes: &Routes, releases: UnboundedReceiver<Release>, check: HealthCheck) -> Result<Self, Failure> {
-        let (client, mut connection) = options::client(config)?;
+    /// A session as configured, for the routes of one connection; connects when it runs.
+    pub fn new(
+        config: &MqttConfig,
+        routes: &Routes,
+        name: &str,
+        releases: UnboundedReceiver<Release>,
+        check: HealthCheck,
+    ) -> Result<Self, Failure> {
+        let main = name == MAIN_CONNECTION;
+        let client_id = if main { config.client_id.clone() } else { format!("{}-{name}", config.client_id) };
+        let mut config = config.clone();
+        if !main {
+            // One of the connections speaks for the bridge.
+            config.status_topic.clear();
+        }
+        let (client, mut connection) = options::client(&config, &client_id)?;
         expect_any_pubrel(&mut connection.state);
         Ok(Self {
             client,
             connection,
             epoch: Epoch::first(),
             known: false,
-            filters: options::subscriptions(routes),
+            filters: options::subscriptions(routes.of_connection(name), &config.shared_group),
+            status_topic: config.status_topic,
             releases,
             held: None,
             check,
             beat: tokio::time::interval(BEAT),
-            connected: gauge("fieldwatch_mqtt_connected", &[]),
+            connected: gauge("fieldwatch_mqtt_connected", &[("connection", name)]),
         })
     }
 
@@ -91,12 +107,13 @@ impl Session {
         loop {
             if phase == Phase::Leaving {
                 // Without room behind the acknowledgements it is asked again after the next event.
-                phase = self.client.try_disconnect().map_or(Phase::Leaving, |()| Phase::Left);
+                let left = self.tell(options::OFFLINE).and_then(|()| self.client.try_disconnect().map_err(Failure::transient));
+                phase = left.map_or(Phase::Leaving, |()| Phase::Left);
             }
             match self.next(phase, &shutdown).await {
                 Next::Event(Event::Incoming(Packet::Publish(publish))) => {
                     if let Some(intake) = &mut intake {
-                        self.take(intake, publish, &shutdown).await?;
+                        self.take(intake, publish, self.epoch, &shutdown).await?;
                     }
                 }
                 Next::Event(Event::Incoming(Packet::ConnAck(connack))) => {
@@ -106,16 +123,18 @@ impl Session {
                 Next::Event(Event::Incoming(Packet::SubAck(suback))) => {
                     failure::of_subscriptions(&suback, self.filters.iter().map(|filter| filter.path.as_str()))?;
                     self.check.ready();
+                    self.tell(options::ONLINE)?;
                 }
                 Next::Event(Event::Outgoing(Outgoing::Disconnect)) => return Ok(()),
                 Next::Event(_) => {}
                 // What is not acknowledged now comes again on the next start.
                 Next::Lost(_) if phase != Phase::Taking => return Ok(()),
                 Next::Lost(error) => {
-                    let unread = self.lost(&error)?;
-                    if let Some(intake) = &mut intake {
-                        for publish in unread {
-                            self.take(intake, publish, &shutdown).await?;
+                    // Not to be acknowledged: the epoch their releases bear is over once `lost` returns.
+                    let epoch = self.epoch;
+                    for publish in self.lost(&error)? {
+                        if let Some(intake) = &mut intake {
+                            self.take(intake, publish, epoch, &shutdown).await?;
                         }
                     }
                     tokio::select! {
@@ -160,8 +179,8 @@ impl Session {
         }
     }
 
-    async fn take(&mut self, intake: &mut Intake, publish: Publish, shutdown: &Shutdown) -> Result<(), Failure> {
-        let release = Release::of(&publish, self.epoch);
+    async fn take(&mut self, intake: &mut Intake, publish: Publish, epoch: Epoch, shutdown: &Shutdown) -> Result<(), Failure> {
+        let release = Release::of(&publish, epoch);
         let mut taking = pin!(intake.take(received(publish), release));
         loop {
             tokio::select! {
@@ -186,7 +205,15 @@ impl Session {
         self.client.try_subscribe_many(self.filters.clone()).map_err(Failure::fatal)
     }
 
-    /// Forgets the connection. Returns what had been read from it and will not come again: messages at `QoS` 0.
+    /// Says of the bridge what it is.
+    fn tell(&self, status: &str) -> Result<(), Failure> {
+        if self.status_topic.is_empty() {
+            return Ok(());
+        }
+        self.client.try_publish(&self.status_topic, QoS::AtLeastOnce, true, status.to_owned()).map_err(Failure::transient)
+    }
+
+    /// Forgets the connection. Returns what had been read from it: a broker that died may not send it again.
     fn lost(&mut self, error: &ConnectionError) -> Result<Vec<Publish>, Failure> {
         self.connected.set(0.0);
         let failure = failure::of_connection(error);
@@ -199,11 +226,11 @@ impl Session {
         self.connection.pending.clear();
         let unread = std::mem::take(&mut self.connection.state.events);
         expect_any_pubrel(&mut self.connection.state);
-        let lost_for_good = unread.into_iter().filter_map(|event| match event {
-            Event::Incoming(Packet::Publish(publish)) if publish.qos == QoS::AtMostOnce => Some(publish),
+        let messages = unread.into_iter().filter_map(|event| match event {
+            Event::Incoming(Packet::Publish(publish)) => Some(publish),
             _ => None,
         });
-        Ok(lost_for_good.collect())
+        Ok(messages.collect())
     }
 }
 

@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Publishes with plain paho-mqtt (MQTT 3.1.1 and 5, QoS 0, 1 and 2, retained, a will) and looks at what the bridge makes of it.
+# Needs the infrastructure's addresses (scripts/infra env) and built mqtt-bridge and fieldctl; BIN names their folder.
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(cd "$HERE/../../.." && pwd)
+BIN=${BIN:-${CARGO_TARGET_DIR:-$ROOT/target}/debug}
+VENV=${FIELDWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fieldwatch}/venv-paho
+NAME=paho-$$-$RANDOM
+
+: "${FIELDWATCH__KAFKA__BROKERS:?is not set: eval \"\$(scripts/infra env)\"}"
+: "${MQTT_BRIDGE__MQTT__URL:?is not set: eval \"\$(scripts/infra env)\"}"
+for program in mqtt-bridge fieldctl; do
+  [[ -x $BIN/$program ]] || { echo "paho: $BIN/$program is not built" >&2 && exit 1; }
+done
+
+# The environment is complete only when its copy of the requirements says so.
+prepare_python() {
+  cmp -s "$HERE/requirements.txt" "$VENV/requirements.txt" && return
+  mkdir -p "$(dirname "$VENV")"
+  (
+    flock 9
+    cmp -s "$HERE/requirements.txt" "$VENV/requirements.txt" && exit
+    rm -rf "$VENV"
+    python3 -m venv "$VENV"
+    "$VENV/bin/pip" install --quiet --disable-pip-version-check -r "$HERE/requirements.txt"
+    cp "$HERE/requirements.txt" "$VENV/requirements.txt"
+  ) 9>"$VENV.lock"
+}
+
+# expect TOPIC COUNT PATTERN...: the first COUNT records of a topic hold each pattern.
+expect() {
+  local topic=$1 count=$2 found pattern
+  shift 2
+  found=$("$BIN/fieldctl" tail "$topic" --from-beginning --json --max "$count" --timeout 20s) || { echo "paho: $topic: $found" >&2 && exit 1; }
+  for pattern in "$@"; do
+    grep -Eq "$pattern" <<<"$found" || { printf 'paho: %s has no %s:\n%s\n' "$topic" "$pattern" "$found" >&2 && exit 1; }
+  done
+}
+
+prepare_python
+export FIELDWATCH__KAFKA__TOPIC_PREFIX=$NAME-
+export MQTT_BRIDGE__MQTT__CLIENT_ID=$NAME MQTT_BRIDGE__ADMIN__LISTEN=127.0.0.1:0 MQTT_BRIDGE__MQTT__STATUS_TOPIC=$NAME/bridge
+export MQTT_BRIDGE__ROUTES="[
+  { name = \"telemetry\", filter = \"$NAME/+/telemetry\", payload = \"metrics\", device = \"topic:2\" },
+  { name = \"status\", filter = \"$NAME/+/status\", payload = \"status\", device = \"topic:2\" }]"
+"$BIN/fieldctl" topics apply >/dev/null
+"$BIN/mqtt-bridge" 2>/dev/null &
+BRIDGE=$!
+forget() {
+  kill "$BRIDGE" 2>/dev/null && wait "$BRIDGE" || true
+  "$BIN/fieldctl" topics delete --yes >/dev/null
+}
+trap forget EXIT
+
+"$VENV/bin/python" "$HERE/paho_publisher.py" "$MQTT_BRIDGE__MQTT__URL" "$NAME"
+expect telemetry.readings.v1 8 '"sequence": ?0' '"sequence": ?1' '"sequence": ?2' '"sequence": ?3' '"v311"' '"v5"'
+expect telemetry.device-status.v1 4 'ONLINE' 'OFFLINE' '"will"' '"birth"'
+echo "paho: readings at QoS 0, 1 and 2, a retained one, birth and will arrived from MQTT 3.1.1 and 5"

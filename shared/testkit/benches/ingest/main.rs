@@ -1,0 +1,175 @@
+//! `scripts/bench ingest`: from publishing at `QoS` 1 to Kafka, through Mosquitto as shipped and the bridge.
+//!
+//! The ceiling is a bare subscriber on the same broker that counts and acknowledges. The bridge reads JSON, writes Avro with
+//! all headers and acknowledges after Kafka.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a failing benchmark fails")]
+
+mod kafka;
+mod wire;
+
+use std::path::PathBuf;
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use events::topics;
+use kafka::{Readings, now_micros};
+use serde::Serialize;
+use serde_json::Value;
+use testkit::bench::{Percentiles, Report, Target, Usage};
+use testkit::{Kit, Mosquitto, Process};
+use wire::Publisher;
+
+#[derive(Clone, Debug, Parser, Serialize)]
+struct Arguments {
+    /// Fewer messages, one repetition: whether it works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+    #[arg(long, default_value_t = 200_000)]
+    messages: usize,
+    #[arg(long, default_value_t = 4)]
+    publishers: usize,
+    #[arg(long, default_value_t = 3)]
+    repetitions: usize,
+    /// Seconds of each latency run.
+    #[arg(long, default_value_t = 10)]
+    seconds: usize,
+    #[arg(long, default_value = "target/bench/ingest.json")]
+    output: PathBuf,
+    /// Cargo passes it.
+    #[arg(long, hide = true)]
+    #[serde(skip)]
+    bench: bool,
+}
+
+fn payload(device: &str) -> String {
+    let micros = now_micros();
+    format!(r#"{{"device_id": "{device}", "temperature": 21.5, "timestamp": {micros}}}"#)
+}
+
+/// Every publisher is a gateway with devices of its own; returns when the broker has acknowledged all.
+fn publish(port: u16, arguments: &Arguments, devices: usize) {
+    std::thread::scope(|scope| {
+        for number in 0..arguments.publishers {
+            scope.spawn(move || {
+                let mut publisher = Publisher::connect(port, &format!("publisher-{number}"));
+                for message in 0..arguments.messages / arguments.publishers {
+                    publisher.publish("iot/sensor/temperature", payload(&format!("sensor-{number}-{}", message % devices)).as_bytes());
+                }
+                publisher.finish();
+            });
+        }
+    });
+}
+
+/// Messages a second a bare subscriber takes.
+async fn ceiling(arguments: &Arguments) -> f64 {
+    let broker = Mosquitto::start().await;
+    let (sender, done) = channel();
+    wire::subscribe(broker.port, "iot/sensor/temperature", arguments.messages, sender);
+    let began = Instant::now();
+    publish(broker.port, arguments, 250);
+    done.recv().expect("the subscriber ends");
+    arguments.messages as f64 / began.elapsed().as_secs_f64()
+}
+
+struct Line {
+    kit: Kit,
+    broker: Mosquitto,
+    bridge: Process,
+}
+
+impl Line {
+    async fn start() -> Self {
+        let (dlq, retry) = (topics::dlq("mqtt-bridge"), topics::retry("mqtt-bridge"));
+        let kit = Kit::with_topics(&[topics::READINGS, topics::DEVICE_STATUS, &dlq, &retry]).await;
+        let broker = Mosquitto::start().await;
+        let environment = [
+            ("FIELDWATCH__KAFKA__BROKERS", kit.kafka.brokers.clone()),
+            ("FIELDWATCH__KAFKA__TOPIC_PREFIX", kit.prefix().to_owned()),
+            ("FIELDWATCH__REGISTRY__URL", kit.registry_config.url.clone()),
+            ("MQTT_BRIDGE__MQTT__URL", broker.url()),
+        ];
+        let environment: Vec<_> = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let bridge = Process::start("mqtt-bridge", &environment).await;
+        Self { kit, broker, bridge }
+    }
+}
+
+/// Messages a second the bridge takes to Kafka, how many out of order within a device, its peak memory in MiB.
+async fn bridge(arguments: &Arguments, devices: usize) -> (f64, usize, f64) {
+    let line = Line::start().await;
+    let readings = Readings::of(&line.kit);
+    let began = Instant::now();
+    publish(line.broker.port, arguments, devices);
+    readings.until(arguments.messages);
+    let rate = arguments.messages as f64 / began.elapsed().as_secs_f64();
+    let peak = Usage::of(line.bridge.pid()).expect("the bridge runs").peak_rss_mib;
+    readings.resume();
+    let (reordered, _) = readings.read(arguments.messages);
+    (rate, reordered, peak)
+}
+
+/// Milliseconds from publishing to a consumer's hands.
+async fn latency(arguments: &Arguments, rate: usize) -> Percentiles {
+    let line = Line::start().await;
+    let readings = Readings::of(&line.kit);
+    readings.resume();
+    let (count, port) = (rate * arguments.seconds, line.broker.port);
+    let publishing = std::thread::spawn(move || {
+        let mut publisher = Publisher::connect(port, "steady");
+        let began = Instant::now();
+        for message in 0..count {
+            let due = Duration::from_secs_f64(message as f64 / rate as f64);
+            if let Some(early) = due.checked_sub(began.elapsed()) {
+                std::thread::sleep(early);
+            }
+            publisher.publish("iot/sensor/temperature", payload(&format!("sensor-{}", message % 100)).as_bytes());
+            publisher.flush();
+        }
+        publisher.finish();
+    });
+    let (_, ages) = readings.read(count);
+    publishing.join().expect("all are published");
+    // The first second warms up.
+    Percentiles::of(ages[rate..].to_vec()).expect("there are figures")
+}
+
+#[tokio::main]
+async fn main() {
+    let mut arguments = Arguments::parse();
+    if arguments.quick {
+        (arguments.messages, arguments.repetitions, arguments.seconds) = (20_000, 1, 3);
+    }
+    let mut report = Report::new("ingest", &arguments);
+    let (mut rows, mut ratios, mut peaks, mut reordered) = (Vec::<Vec<Value>>::new(), Vec::new(), Vec::new(), 0);
+    for _ in 0..arguments.repetitions {
+        let bare = ceiling(&arguments).await;
+        for (devices, what) in [(250, "bridge, 1,000 devices"), (1, "bridge, 4 hot devices")] {
+            let (rate, late, peak) = bridge(&arguments, devices).await;
+            rows.push(vec![what.into(), rate.into(), bare.into(), (100.0 * rate / bare).into(), late.into(), peak.into()]);
+            if devices > 1 {
+                ratios.push(100.0 * rate / bare);
+            }
+            peaks.push(peak);
+            reordered += late;
+        }
+    }
+    let columns = ["", "messages/s", "bare subscriber", "% of it", "reordered", "peak RSS MiB"];
+    report.table("Throughput, QoS 1", &columns, rows);
+    let mut steady = Vec::<Vec<Value>>::new();
+    let mut targets = Vec::new();
+    for rate in [2_000, 5_000] {
+        let found = latency(&arguments, rate).await;
+        steady.push(vec![rate.into(), found.p50.into(), found.p99.into(), found.p999.into(), found.max.into()]);
+        targets.push(Target::at_most(format!("p50 at {rate}/s, ms"), 3.0, found.p50));
+        targets.push(Target::at_most(format!("p99 at {rate}/s, ms"), 7.0, found.p99));
+    }
+    report.table("Publish to Kafka, ms", &["messages/s", "p50", "p99", "p99.9", "max"], steady);
+    ratios.sort_by(f64::total_cmp);
+    report.target(Target::at_least("throughput, % of the bare subscriber (median)", 85.0, ratios[ratios.len() / 2]));
+    report.target(Target::at_most("reordered within a device", 0.0, reordered as f64));
+    report.target(Target::at_most("peak RSS, MiB", 64.0, peaks.into_iter().fold(0.0, f64::max)));
+    targets.into_iter().for_each(|target| report.target(target));
+    report.finish(&arguments.output);
+}
