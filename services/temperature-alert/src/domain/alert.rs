@@ -213,11 +213,9 @@ pub fn source_alert(partition: i32, since: Timestamp, speaks_at: Option<Timestam
     let (version, labels) = (String::new(), Labels::from([("partition".to_owned(), partition.to_string())]));
     let open = Open { started_at: since, severity: Severity::Critical, silent: true, flapping: false, version, labels, runbook_url: None };
     let alert = end(&subject, "source-silent", &open, AlertReason::SourceSilent, speaks_at.unwrap_or(since));
-    match speaks_at {
-        Some(_) => TemperatureAlert { summary: format!("readings of partition {partition} are coming in again"), ..alert },
-        None => {
-            let summary = format!("no readings in partition {partition} since {since}");
-            TemperatureAlert { state: AlertState::NoData, summary, ..alert }
-        }
+    if speaks_at.is_some() {
+        return TemperatureAlert { summary: format!("readings of partition {partition} are coming in again"), ..alert };
     }
+    let summary = format!("no readings in partition {partition} since {since}");
+    TemperatureAlert { state: AlertState::NoData, summary, ..alert }
 }
