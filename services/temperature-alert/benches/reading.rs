@@ -24,11 +24,11 @@ impl Outlet for Nothing {
         self.0 += 1;
     }
 
-    fn active(&mut self, _: &str) -> u32 {
+    fn active(&self, _: &str) -> i64 {
         0
     }
 
-    fn count(&mut self, _: &str, _: i32) {}
+    fn count(&mut self, _: &str, _: i64) {}
 }
 
 fn reading(device: usize) -> Reading {

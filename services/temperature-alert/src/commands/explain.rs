@@ -34,17 +34,14 @@ pub(super) async fn explain(config: &Config, device: &DeviceKey) -> anyhow::Resu
     let mut simulation = Simulation::new(rules);
     let mut text = String::new();
     let readings = kafka.prefixed(topics::READINGS);
-    let (from, next_offset) = match snapshot {
-        Some((partition, Some(bytes))) => {
-            let (state, next_offset) = decode_snapshot::<Device>(&bytes)?;
-            writeln!(text, "{key}: snapshot of partition {partition} at offset {next_offset}")?;
-            simulation.restore(&key, state, Timestamp::MIN);
-            (log::only(kafka, &readings, partition, next_offset)?, next_offset)
-        }
-        _ => {
-            writeln!(text, "{key}: no snapshot; the whole log is read")?;
-            (From::Beginning, 0)
-        }
+    let (from, next_offset) = if let Some((partition, Some(bytes))) = snapshot {
+        let (state, next_offset) = decode_snapshot::<Device>(&bytes)?;
+        writeln!(text, "{key}: snapshot of partition {partition} at offset {next_offset}")?;
+        simulation.restore(&key, state, Timestamp::MIN);
+        (log::only(kafka, &readings, partition, next_offset)?, next_offset)
+    } else {
+        writeln!(text, "{key}: no snapshot; the whole log is read")?;
+        (From::Beginning, 0)
     };
 
     // Of other devices only their time matters, and only in the same partition.
@@ -125,7 +122,7 @@ fn state(rule: &Rule, settings: &Settings, excursion: Option<&Excursion>) -> Str
                 line += ", inside its schedule";
             }
             if let Some(most) = rule.max_active {
-                line += &format!(", while fewer than {most} alerts of the rule are active in its partition");
+                line.extend([", while fewer than ", &most.to_string(), " alerts of the rule are active in its partition"]);
             }
             line
         }
@@ -142,7 +139,8 @@ fn state(rule: &Rule, settings: &Settings, excursion: Option<&Excursion>) -> Str
     };
     if let Some(open) = &excursion.alert {
         let flapping = if open.flapping { ", flapping" } else { "" };
-        line += &format!("; open alert since {}, {}{flapping}", time(open.started_at), crate::domain::severity_name(open.severity));
+        let (since, severity) = (time(open.started_at), crate::domain::severity_name(open.severity));
+        line.extend(["; open alert since ", &since, ", ", severity, flapping]);
     }
     line
 }

@@ -96,8 +96,10 @@ fn test(files: &[PathBuf]) -> anyhow::Result<ExitCode> {
                 continue;
             }
             failed += 1;
-            let lines: String = outcome.differences.iter().map(|line| format!("    {line}\n")).collect();
-            say(&format!("FAILED {}: {}\n    - expected, + announced\n{lines}", file.display(), outcome.name))?;
+            say(&format!("FAILED {}: {}\n    - expected, + announced\n", file.display(), outcome.name))?;
+            for line in outcome.differences {
+                say(&format!("    {line}\n"))?;
+            }
         }
     }
     say(&format!("{passed} passed, {failed} failed\n"))?;

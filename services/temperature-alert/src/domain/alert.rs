@@ -217,11 +217,9 @@ pub fn source_alert(partition: i32, since: Timestamp, speaks_at: Option<Timestam
     let open = Open { started_at: since, severity: Severity::Critical, silent: true, flapping: false, version, labels, runbook_url: None };
     let reason = if speaks_at.is_some() { AlertReason::Cleared } else { AlertReason::SourceSilent };
     let alert = end(&subject, SOURCE_SILENT, &open, reason, speaks_at.unwrap_or(since));
-    match speaks_at {
-        Some(_) => TemperatureAlert { summary: format!("readings of partition {partition} are coming in again"), ..alert },
-        None => {
-            let summary = format!("no readings in partition {partition} since {since}");
-            TemperatureAlert { state: AlertState::NoData, summary, ..alert }
-        }
+    if speaks_at.is_some() {
+        return TemperatureAlert { summary: format!("readings of partition {partition} are coming in again"), ..alert };
     }
+    let summary = format!("no readings in partition {partition} since {since}");
+    TemperatureAlert { state: AlertState::NoData, summary, ..alert }
 }

@@ -81,7 +81,9 @@ async fn restart_between(mut random: StdRng) {
         (0..3_000).map(|at| reading(&format!("sensor-{:02}", random.random_range(0..20)), at, random.random_range(20.0..36.0))).collect();
     let rules = temperature_alert::language::parse(include_str!("../../src/rules.yaml")).unwrap();
     let mut uninterrupted = Simulation::new(Arc::new(rules));
-    readings.iter().for_each(|reading| uninterrupted.take(reading));
+    for reading in &readings {
+        uninterrupted.take(reading);
+    }
     let mut expected = uninterrupted.alerts();
     let devices: BTreeSet<&String> = readings.iter().map(|reading| &reading.device_id).collect();
 

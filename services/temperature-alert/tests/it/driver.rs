@@ -74,7 +74,9 @@ fn rules() -> Arc<Rules> {
 fn driver(log: &[Reading]) -> Driver<AlertOperator> {
     let writer = EventWriter::new("test", &testkit::kafka_config()).with_id::<TemperatureAlert>(SchemaId(1)).unwrap();
     let mut driver = Driver::new(AlertOperator::new(rules()), writer);
-    log.iter().for_each(|reading| driver.append(reading.clone()));
+    for reading in log {
+        driver.append(reading.clone());
+    }
     driver
 }
 
@@ -84,7 +86,9 @@ fn uninterrupted(log: &[Reading]) -> Vec<Said> {
 
 fn alerts(log: &[Reading]) -> Vec<TemperatureAlert> {
     let mut simulation = Simulation::new(rules());
-    log.iter().for_each(|reading| simulation.take(reading));
+    for reading in log {
+        simulation.take(reading);
+    }
     simulation.alerts()
 }
 
