@@ -1,0 +1,104 @@
+//! The outbox: how fast a backlog drains, how soon a commit is with a consumer, what a snapshot held by someone else and a
+//! `kill -9` cost. Writers, Postgres, Kafka, the relay and the consumer share the machine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a benchmark that cannot measure fails"
+)]
+
+mod load;
+mod scene;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use serde::Serialize;
+use testkit::bench::{Report, Target};
+
+use load::Steady;
+use scene::Scene;
+
+/// Measures the outbox relay against Kafka and Postgres of `scripts/infra env`.
+#[derive(Clone, Parser, Serialize)]
+struct Arguments {
+    /// Rows of the backlog.
+    #[arg(long, default_value_t = 500_000)]
+    backlog: u32,
+    /// Seconds of each steady load.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// Seconds of the load beside a transaction that holds a snapshot for as long.
+    #[arg(long, default_value_t = 30)]
+    snapshot_seconds: u64,
+    /// Events a second of each steady load.
+    #[arg(long, value_delimiter = ',', default_values_t = [5_000, 10_000, 20_000, 40_000])]
+    rates: Vec<u32>,
+    /// Where the figures go.
+    #[arg(long, default_value = "target/bench/outbox.json")]
+    output: PathBuf,
+    /// Whether it works, not how fast it is.
+    #[arg(long)]
+    quick: bool,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+const STEADY: [&str; 9] = ["load", "written/s", "relayed/s", "p50 ms", "p99 ms", "max ms", "relay CPU %", "dead tuples", "left"];
+
+#[tokio::main]
+async fn main() {
+    let mut arguments = Arguments::parse();
+    if arguments.quick {
+        arguments = Arguments { backlog: 20_000, seconds: 3, snapshot_seconds: 3, rates: vec![2_000], ..arguments };
+    }
+    let mut report = Report::new("outbox", &arguments);
+    let rate = drain(&mut report, arguments.backlog).await;
+    report.target(Target::at_least("drain, rows/s", 150_000.0, rate));
+
+    let mut rows = Vec::new();
+    for &rate in &arguments.rates {
+        let steady = Steady { rate, seconds: arguments.seconds, snapshot: false };
+        let found = Scene::new().await.steady(steady).await;
+        promise(&mut report, rate, "", &found);
+        rows.push(found.row(format!("{rate}/s")));
+    }
+    for rate in [5_000, 20_000] {
+        let steady = Steady { rate, seconds: arguments.snapshot_seconds, snapshot: true };
+        let found = Scene::new().await.steady(steady).await;
+        promise(&mut report, rate, " beside a snapshot", &found);
+        rows.push(found.row(format!("{rate}/s beside a snapshot")));
+    }
+    report.table("Steady load, writers committing 100 events at a time", &STEADY, rows);
+
+    let killed = Scene::new().await.kill().await;
+    let row = vec![killed.flowing_after.into(), killed.duplicates.into(), killed.lost.into()];
+    report.table("kill -9 at 5,000/s, started again at once", &["flowing after s", "repeated", "lost"], vec![row]);
+    report.target(Target::at_most("kill -9: flowing again after, s", 3.0, killed.flowing_after));
+    report.target(Target::at_most("kill -9: repeated (4 lanes of 2,000)", 8_000.0, killed.duplicates as f64));
+    report.target(Target::at_most("kill -9: lost", 0.0, killed.lost as f64));
+    report.finish(&arguments.output);
+}
+
+async fn drain(report: &mut Report, backlog: u32) -> f64 {
+    let drained = Scene::new().await.drain(backlog).await;
+    let row = vec![backlog.into(), drained.per_second.into(), drained.cpu_micros_each.into(), drained.peak_rss_mib.into()];
+    report.table("Backlog", &["rows", "rows/s", "relay CPU µs each", "relay peak MiB"], vec![row]);
+    drained.per_second
+}
+
+fn promise(report: &mut Report, rate: u32, beside: &str, found: &load::Found) {
+    let (p50, p99) = (found.latency.p50, found.latency.p99);
+    let name = |what: &str| format!("{rate}/s{beside}: {what}");
+    match rate {
+        5_000 => {
+            report.target(Target::at_most(name("p50, ms"), 7.0, p50));
+            report.target(Target::at_most(name("p99, ms"), 20.0, p99));
+        }
+        20_000 => report.target(Target::at_most(name("p99, ms"), 30.0, p99)),
+        40_000 => report.target(Target::at_least(name("relayed/s"), 39_000.0, found.relayed)),
+        _ => {}
+    }
+}
