@@ -170,6 +170,8 @@ async fn main() {
     report.target(Target::at_least("throughput, % of the bare subscriber (median)", 85.0, ratios[ratios.len() / 2]));
     report.target(Target::at_most("reordered within a device", 0.0, reordered as f64));
     report.target(Target::at_most("peak RSS, MiB", 64.0, peaks.into_iter().fold(0.0, f64::max)));
-    targets.into_iter().for_each(|target| report.target(target));
+    for target in targets {
+        report.target(target);
+    }
     report.finish(&arguments.output);
 }
