@@ -29,6 +29,10 @@ use crate::record::Cause;
 use crate::{Failure, OutRecord, Record, dlq};
 
 const POLL: Duration = Duration::from_millis(50);
+/// A turn ends after so long even in a backlog: with its transaction, which costs milliseconds.
+const TURN: Duration = Duration::from_millis(200);
+/// The clock is asked once for so many records.
+const TURN_LOOK: usize = 1_024;
 
 /// How a session in the group ended.
 enum Ended {
@@ -257,6 +261,9 @@ impl<O: Operator> Worker<'_, O> {
                     }
                 }
                 Polled::Nothing => break,
+            }
+            if taken % TURN_LOOK == 0 && started.is_some_and(|started: Instant| started.elapsed() >= TURN) {
+                break;
             }
             wait = Duration::ZERO;
         }
