@@ -19,19 +19,19 @@ pub(crate) fn run(topic: &str) {
     }
     consumer.assign(&assignment).expect("the partitions are assigned");
     let schema = WriterSchema::parse(Reading::SCHEMA.json).expect("our schema");
-    let (mut consumed, mut told) = (0_u64, Instant::now());
+    let (mut count, mut told) = (0_u64, Instant::now());
     loop {
         if let Some(message) = consumer.poll(Duration::from_millis(20)) {
             let message = message.expect("a reading can be consumed");
             let (_, body) = unframe(message.payload().expect("a reading has a value")).expect("a framed value");
             std::hint::black_box(schema.decode::<Reading>(body).expect("a reading"));
-            consumed += 1;
-            if consumed % 1024 != 0 {
+            count += 1;
+            if count % 1024 != 0 {
                 continue;
             }
         }
         if told.elapsed() > Duration::from_millis(20) {
-            println!("consumed {consumed}");
+            println!("consumed {count}");
             std::io::stdout().flush().expect("standard output is open");
             told = Instant::now();
         }

@@ -1,4 +1,4 @@
-//! From the moment before a reading is sent to its alert in the hands of a read_committed consumer, at a steady rate.
+//! From the moment before a reading is sent to its alert in the hands of a `read_committed` consumer, at a steady rate.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::producer::{BaseRecord, Producer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 use stream::{Cause, EventWriter};
-use testkit::bench::{Percentiles, Report, Target, header_set, producer};
+use testkit::bench::{Percentiles, Report, Target, header_set, metric, producer};
 use testkit::{Kit, temperature};
 
 use crate::Arguments;
@@ -35,13 +35,25 @@ pub(crate) async fn run(arguments: &Arguments, report: &mut Report) {
     let received = tokio::task::spawn_blocking(move || receive(&consumer, expected));
     sending.await.expect("readings are sent");
     let latencies = received.await.expect("alerts are received");
+    let turns = metric(service.admin_port(), "fieldwatch_processing_seconds_count", &[]).await;
+    let turn = 1e3 * metric(service.admin_port(), "fieldwatch_processing_seconds_sum", &[]).await / turns;
+    let transactions = metric(service.admin_port(), "fieldwatch_transactions_total", &["outcome=\"committed\""]).await;
     assert_eq!(service.terminate().await, Some(0), "temperature-alert stops as it should");
 
     let counted = latencies.into_iter().skip(250 * WARM_UP as usize).collect();
     let found = Percentiles::of(counted).expect("alerts were measured");
-    let row = vec!["ms".into(), found.count.into(), found.p50.into(), found.p99.into(), found.p999.into(), found.max.into()];
+    let row = vec![
+        "ms".into(),
+        found.count.into(),
+        found.p50.into(),
+        found.p99.into(),
+        found.p999.into(),
+        found.max.into(),
+        transactions.into(),
+        turn.into(),
+    ];
     let title = format!("Latency: reading sent to alert visible, {RATE} readings/s for {} s, 1 worker", arguments.seconds);
-    report.table(title, &["", "alerts", "p50", "p99", "p99.9", "max"], vec![row]);
+    report.table(title, &["", "alerts", "p50", "p99", "p99.9", "max", "transactions", "mean turn of the worker"], vec![row]);
     report.target(Target::at_most("latency p50 (ms)", 8.0, found.p50));
     report.target(Target::at_most("latency p99 (ms)", 20.0, found.p99));
 }

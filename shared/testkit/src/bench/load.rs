@@ -20,7 +20,7 @@ use crate::Kit;
 /// Threads that generate, and rounds they generate before waiting for each other, so that devices stay together in time.
 const THREADS: u32 = 2;
 const ROUNDS: u64 = 10;
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 
 /// How many readings of which devices.
 #[derive(Clone, Debug, Serialize)]
@@ -106,7 +106,9 @@ fn fill(kafka: &KafkaConfig, writer: &EventWriter, topic: &str, load: &Load) -> 
         std::thread::scope(|scope| {
             for share in &mut shares {
                 scope.spawn(|| {
-                    rounds.iter().for_each(|round| share.round(writer, topic, start.saturating_add(Duration::from_secs(*round)), load))
+                    for round in rounds {
+                        share.round(writer, topic, start.saturating_add(Duration::from_secs(*round)), load);
+                    }
                 });
             }
         });
@@ -173,7 +175,7 @@ pub fn producer(kafka: &KafkaConfig, linger_ms: u32) -> BaseProducer {
 }
 
 fn records(kafka: &KafkaConfig, topic: &str) -> u64 {
-    let consumer: BaseConsumer = kafka.consumer("bench").and_then(|config| Ok(config.create().expect("a consumer"))).expect("settings");
+    let consumer: BaseConsumer = kafka.consumer("bench").expect("settings").create().expect("a consumer");
     let metadata = consumer.fetch_metadata(Some(topic), WAIT).expect("metadata");
     let partitions = metadata.topics()[0].partitions().iter().map(|partition| {
         let deadline = Instant::now() + WAIT;

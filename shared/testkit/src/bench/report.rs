@@ -78,7 +78,7 @@ impl Report {
             print!("{}", targets.text());
         }
         let Machine { cpu, cores, memory_mib, load, commit } = &self.machine;
-        let peers: String = self.peers.iter().map(|(name, version)| format!("; {name} {version}")).collect();
+        let peers = self.peers.iter().fold(String::new(), |text, (name, version)| text + &format!("; {name} {version}"));
         println!("\n{cpu}, {cores} cores, {memory_mib} MiB, load {load}; commit {commit}{peers}");
         std::fs::create_dir_all(path.parent().unwrap_or(Path::new("."))).expect("a folder for the report");
         std::fs::write(path, serde_json::to_vec_pretty(&self).expect("a report is JSON")).expect("the report is written");
@@ -101,11 +101,8 @@ impl Table {
                 cells.map(|(column, (cell, width))| if column == 0 { format!("{cell:<width$}") } else { format!("{cell:>width$}") });
             padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
         };
-        let mut text = format!("\n{}\n  {}\n", self.title, line(&mut self.columns.iter().copied()));
-        for row in &rows {
-            text.push_str(&format!("  {}\n", line(&mut row.iter().map(String::as_str))));
-        }
-        text
+        let head = format!("\n{}\n  {}\n", self.title, line(&mut self.columns.iter().copied()));
+        rows.iter().fold(head, |text, row| text + &format!("  {}\n", line(&mut row.iter().map(String::as_str))))
     }
 }
 
