@@ -92,7 +92,7 @@ pub struct Death {
 }
 
 pub struct Replicas {
-    replicas: Vec<Replica>,
+    running: Vec<Replica>,
     deaths: Vec<Death>,
     started: Instant,
 }
@@ -110,7 +110,7 @@ impl Replicas {
         for _ in 0..count {
             replicas.push(Replica { process: Process::start(service, environment).await, away: false });
         }
-        Self { replicas, deaths: Vec::new(), started: Instant::now() }
+        Self { running: replicas, deaths: Vec::new(), started: Instant::now() }
     }
 
     /// Does what the schedule says, when it says.
@@ -126,7 +126,7 @@ impl Replicas {
     }
 
     pub async fn act(&mut self, replica: usize, act: Act) {
-        let Replica { process, away } = &mut self.replicas[replica];
+        let Replica { process, away } = &mut self.running[replica];
         match act {
             Act::Kill => process.kill(),
             Act::Terminate => process.signal("TERM"),
@@ -142,7 +142,7 @@ impl Replicas {
 
     /// Starts again what ended by itself.
     pub fn revive(&mut self) {
-        for (number, Replica { process, away }) in self.replicas.iter_mut().enumerate() {
+        for (number, Replica { process, away }) in self.running.iter_mut().enumerate() {
             if let Some(status) = process.exit_status().filter(|_| !*away) {
                 self.deaths.push(Death { replica: number, after: self.started.elapsed(), status });
                 process.restart();
@@ -151,7 +151,7 @@ impl Replicas {
     }
 
     pub fn process(&mut self, replica: usize) -> &mut Process {
-        &mut self.replicas[replica].process
+        &mut self.running[replica].process
     }
 
     pub fn deaths(&self) -> &[Death] {
@@ -160,11 +160,11 @@ impl Replicas {
 
     /// SIGTERM to all; their exit codes.
     pub async fn terminate(self) -> Vec<Option<i32>> {
-        let mut codes = Vec::with_capacity(self.replicas.len());
-        for replica in &self.replicas {
+        let mut codes = Vec::with_capacity(self.running.len());
+        for replica in &self.running {
             replica.process.signal("TERM");
         }
-        for mut replica in self.replicas {
+        for mut replica in self.running {
             codes.push(replica.process.ended().await.code());
         }
         codes

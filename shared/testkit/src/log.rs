@@ -75,5 +75,7 @@ pub async fn refuse_records(kit: &Kit, topic: &str, refused: bool) {
     let limit = if refused { MARKERS_ONLY } else { "1048588" };
     let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("max.message.bytes", limit);
     let changed = admin.alter_configs([&change], &AdminOptions::new()).await.expect("the topic is changed");
-    changed.into_iter().for_each(|result| drop(result.expect("the topic is changed")));
+    for result in changed {
+        result.expect("the topic is changed");
+    }
 }

@@ -46,7 +46,9 @@ impl Input {
     fn on(&self, kit: &Kit, part: std::ops::Range<usize>) -> Vec<OutRecord> {
         let topic = kit.kafka.prefixed(topics::READINGS);
         let mut records = self.0[part].to_vec();
-        records.iter_mut().for_each(|record| record.topic.clone_from(&topic));
+        for record in &mut records {
+            record.topic.clone_from(&topic);
+        }
         records
     }
 }
@@ -75,7 +77,7 @@ fn lag(kit: &Kit) -> Option<i64> {
 
 /// Waits until every reading is taken and whatever transaction was left open has ended.
 async fn caught_up(kit: &Kit, replicas: &mut Replicas) {
-    eventually_within(Duration::from_secs(180), "the replicas are at the end of their input", || {
+    eventually_within(Duration::from_mins(3), "the replicas are at the end of their input", || {
         replicas.revive();
         let taken = block_in_place(|| lag(kit)) == Some(0);
         async move { taken.then_some(()) }

@@ -1,5 +1,5 @@
 //! temperature-alert against real Kafka and registry.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a failing test panics")]
 
 mod alerts;
 mod chaos;
