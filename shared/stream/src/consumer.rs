@@ -40,6 +40,8 @@ pub(crate) struct Context {
     changes: Mutex<VecDeque<Change>>,
     /// Whether there are any: asked for every message.
     changed: AtomicBool,
+    /// A commit failed after it was sent.
+    commit_failed: AtomicBool,
 }
 
 impl ClientContext for Context {
@@ -68,6 +70,7 @@ impl ConsumerContext for Context {
     fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
         if let Err(error) = result {
             tracing::debug!(%error, "offsets not committed; the next commit has them");
+            self.commit_failed.store(true, Ordering::Release);
         }
     }
 }
@@ -131,6 +134,11 @@ impl Member {
         self.consumer.context().changes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whether a commit has failed since this was asked last.
+    pub(crate) fn commit_failed(&self) -> bool {
+        self.consumer.context().commit_failed.swap(false, Ordering::AcqRel)
+    }
+
     /// Polls once; waits at most `wait`.
     pub(crate) fn poll(&self, wait: Duration) -> Result<Polled<'_>, Failure> {
         match self.consumer.poll(wait) {
@@ -168,6 +176,8 @@ impl Member {
         for ((topic, partition), offset) in partitions {
             list.add_partition_offset(topic, *partition, *offset)?;
         }
+        // A partition that was lost while paused comes back paused.
+        self.consumer.resume(&list)?;
         self.consumer.incremental_assign(&list).map_err(Failure::from)
     }
 

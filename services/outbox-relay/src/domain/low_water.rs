@@ -2,9 +2,9 @@
 //!
 //! Deleted rows stay in the index for as long as any transaction may see them; a reader that starts at the front walks
 //! over all of them, again and again. Guarantees: nothing that is or may become visible is below the mark. Ids become
-//! visible out of order, so the mark rises past an id only after every transaction has ended that ran when the id was read,
-//! and a second later, for writers that draw ids before they have a number. Should a row appear below it all the same, the
-//! sweep finds it.
+//! visible out of order, so the mark rises past an id only with a read after the end of every transaction that ran when the
+//! id was read, and a second later, for writers that draw ids before they have a number. Should a row appear below it all
+//! the same, the sweep finds it.
 
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,8 @@ struct Candidate {
     /// Transactions from this number on had not begun to write when `mark` was read.
     xmax: i64,
     at: Instant,
+    /// They all have ended: the next read sees whatever they left.
+    settled: bool,
 }
 
 /// The mark of some slots.
@@ -54,6 +56,8 @@ impl LowWater {
         if self.empty_up_to < self.mark {
             self.mark = self.empty_up_to;
             self.candidate = None;
+        } else if let Some(candidate) = self.candidate.take_if(|candidate| candidate.settled) {
+            self.mark = self.mark.max(candidate.mark.min(self.empty_up_to));
         }
         if read_above.0 == 0 && whole {
             self.next_sweep = now + SWEEP_EVERY;
@@ -64,20 +68,17 @@ impl LowWater {
     pub fn wants_horizon(&self, now: Instant) -> bool {
         match &self.candidate {
             None => self.empty_up_to > self.mark,
-            Some(candidate) => now >= candidate.at + LINGER,
+            Some(candidate) => !candidate.settled && now >= candidate.at + LINGER,
         }
     }
 
     /// `xmin` and `xmax` of a snapshot taken after the last read.
     pub fn horizon(&mut self, xmin: i64, xmax: i64, now: Instant) {
-        match self.candidate {
-            Some(candidate) if xmin >= candidate.xmax => {
-                self.mark = candidate.mark;
-                self.candidate = None;
-            }
+        match &mut self.candidate {
+            Some(candidate) if xmin >= candidate.xmax => candidate.settled = true,
             // The one transaction that holds the mark back may run for hours: no need to ask at every turn.
-            Some(candidate) => self.candidate = Some(Candidate { at: now, ..candidate }),
-            None => self.candidate = Some(Candidate { mark: self.empty_up_to, xmax, at: now }),
+            Some(candidate) => candidate.at = now,
+            None => self.candidate = Some(Candidate { mark: self.empty_up_to, xmax, at: now, settled: false }),
         }
     }
 }

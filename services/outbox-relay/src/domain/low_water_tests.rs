@@ -24,6 +24,8 @@ fn the_mark_waits_for_the_transactions_that_ran() {
     assert_eq!(water.read_above(start + SECOND), RowId(0), "104 still runs and may have a low id");
     assert!(water.wants_horizon(start + 2 * SECOND));
     water.horizon(105, 200, start + 2 * SECOND);
+    assert_eq!(water.read_above(start + 2 * SECOND), RowId(0), "what it left has not been read");
+    water.read(RowId(0), first, last, None, true, start + 2 * SECOND);
     assert_eq!(water.read_above(start + 2 * SECOND), RowId(9));
 }
 
@@ -35,6 +37,7 @@ fn the_mark_stays_below_what_is_held_back() {
     water.read(RowId(0), first, last, Some(RowId(4)), true, start);
     water.horizon(5, 5, start);
     water.horizon(5, 5, start + SECOND);
+    water.read(RowId(0), first, last, Some(RowId(4)), true, start + SECOND);
     assert_eq!(water.read_above(start + SECOND), RowId(3));
 }
 
@@ -46,6 +49,7 @@ fn a_sweep_comes_in_time_and_lowers_the_mark() {
     water.read(RowId(0), first, last, None, true, start);
     water.horizon(5, 5, start);
     water.horizon(5, 5, start + SECOND);
+    water.read(RowId(0), first, last, None, true, start + SECOND);
     assert_eq!(water.read_above(start + 9 * SECOND), RowId(49));
     let late = start + 11 * SECOND;
     assert_eq!(water.read_above(late), RowId(0));
@@ -76,6 +80,19 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => Just(Step::Wait),
     ];
     prop::collection::vec(step, 1..200)
+}
+
+#[test]
+fn a_row_that_became_visible_before_the_horizon_was_asked_keeps_the_mark_below_it() {
+    let start = Instant::now();
+    let mut water = LowWater::new(start);
+    water.read(RowId(0), Some(RowId(2)), Some(RowId(2)), None, true, start);
+    // Row 1 is committed here.
+    water.horizon(5, 5, start);
+    water.horizon(5, 5, start + SECOND);
+    assert_eq!(water.read_above(start + SECOND), RowId(0));
+    water.read(RowId(0), Some(RowId(1)), Some(RowId(2)), None, true, start + SECOND);
+    assert_eq!(water.read_above(start + SECOND), RowId(0));
 }
 
 proptest! {

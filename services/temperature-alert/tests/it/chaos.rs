@@ -23,7 +23,7 @@ const CHUNKS: usize = 50;
 const SPAN: Duration = Duration::from_secs(8);
 const AWAY: Duration = Duration::from_secs(4);
 /// Schedules of all tests at a time: each waits for sessions and transactions to time out most of the while.
-const AT_ONCE: usize = 3;
+const AT_ONCE: usize = 5;
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE);
 
 /// Readings of which one in thirty begins an excursion.
@@ -122,12 +122,12 @@ async fn under(schedule: &Schedule, protocol: &str, input: &Input) -> Vec<Entry>
     alerts(&kit).await
 }
 
-async fn every_seed(faults: Faults, protocol: &'static str) {
+async fn every_seed(seeds: Vec<u64>, faults: Faults, protocol: &'static str) {
     let kit = Kit::with_topics(&TOPICS).await;
     let input = Input::of(&kit, &readings(testkit::count("FIELDWATCH_TEST_READINGS", 20_000))).await;
     let (expected, input) = (Arc::new(undisturbed(&input).await), Arc::new(input));
     let mut running = JoinSet::new();
-    for seed in testkit::seeds() {
+    for seed in seeds {
         let (input, expected) = (input.clone(), expected.clone());
         running.spawn(async move {
             let turn = TURNS.acquire().await.unwrap();
@@ -148,17 +148,23 @@ async fn every_seed(faults: Faults, protocol: &'static str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_killed_and_paused_at_random_lose_repeat_and_reorder_nothing() {
-    every_seed(Faults::All, "classic").await;
+    every_seed(testkit::seeds(), Faults::All, "classic").await;
+}
+
+/// New ones first: what is found under one protocol is mostly the runtime's, and not the protocol's.
+fn a_third_of_the_seeds() -> Vec<u64> {
+    let mut seeds = testkit::seeds();
+    seeds.split_off(seeds.len() - seeds.len().div_ceil(3))
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_same_holds_when_the_broker_decides_who_reads_what() {
-    every_seed(Faults::All, "consumer").await;
+    every_seed(a_third_of_the_seeds(), Faults::All, "consumer").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_that_come_and_go_under_the_brokers_assignment_lose_repeat_and_reorder_nothing() {
-    every_seed(Faults::Rolling, "consumer").await;
+    every_seed(a_third_of_the_seeds(), Faults::Rolling, "consumer").await;
 }
 
 /// A process that was stopped past its session and goes on afterwards, with records and perhaps a transaction in hand,
@@ -182,11 +188,8 @@ async fn a_zombie_changes_nothing() {
     replicas.act(0, Act::Continue).await;
     kit.publish_records(input.on(&kit, 35_000..40_000)).await;
     caught_up(&kit, &mut replicas).await;
-    for death in replicas.deaths() {
-        assert!(death.status.code().is_some_and(|code| code != 0), "a zombie that ends says so: {death:?}");
-        eprintln!("the zombie ended: {death:?}");
-    }
-    replicas.terminate().await;
+    assert!(replicas.deaths().is_empty(), "fenced, it begins anew: {:?}", replicas.deaths());
+    assert_eq!(replicas.terminate().await, [Some(0), Some(0)]);
     assert_same_history("zombie", &expected, &alerts(&kit).await);
 }
 

@@ -59,7 +59,14 @@ impl Transactions {
     /// A producer under its own transactional id. Blocks until the cluster answers or `TIMEOUT`.
     pub(crate) fn begin_with(kafka: &KafkaConfig, transactional_id: &str) -> Result<Self, Failure> {
         let mut config = producer_config(kafka, transactional_id)?;
-        config.set("transactional.id", transactional_id).set("transaction.timeout.ms", "10000").set("message.timeout.ms", "10000");
+        config
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", "10000")
+            .set("message.timeout.ms", "10000")
+            // A transaction that follows another at once is told to wait until that one's markers are written: the
+            // backoff of other producers would cost more than the transaction.
+            .set("retry.backoff.ms", "1")
+            .set("retry.backoff.max.ms", "100");
         let deliveries = Deliveries::default();
         let producer: BaseProducer<Deliveries> = config.create_with_context(deliveries.clone())?;
         producer.init_transactions(TIMEOUT)?;

@@ -29,6 +29,8 @@ use crate::record::Cause;
 use crate::{Failure, OutRecord, Record, dlq};
 
 const POLL: Duration = Duration::from_millis(50);
+/// A committed offset that is not known: committed again.
+const UNKNOWN: i64 = -1;
 /// A turn ends after so long even in a backlog: with its transaction, which costs milliseconds.
 const TURN: Duration = Duration::from_millis(200);
 /// The clock is asked once for so many records.
@@ -528,6 +530,9 @@ impl<O: Operator> Worker<'_, O> {
     fn commit_offsets(&mut self, member: &Member, mode: CommitMode) -> Result<(), Failure> {
         self.committed_at = Instant::now();
         self.meters.keys.set(self.partitions.values().map(|owned| owned.state.keys.len()).sum::<usize>() as f64);
+        if member.commit_failed() {
+            self.partitions.values_mut().for_each(|owned| owned.committed_offset = UNKNOWN);
+        }
         let offsets = self.offsets()?;
         if offsets.count() == 0 {
             return Ok(());
