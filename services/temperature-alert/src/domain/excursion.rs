@@ -110,7 +110,12 @@ impl Excursion {
         self.not_before = None;
         let measure = self.measure(now, settings.change_over);
         if self.phase == Phase::Silent {
+            // An alert's id is made of when it began: one that begins now would have that of the silence.
+            let began_now = self.alert.as_ref().is_some_and(|open| open.silent && open.started_at == now.at);
             self.hear(now, measure, about, outlet);
+            if began_now {
+                return;
+            }
         }
         let Some(measure) = measure else { return };
         let crosses = settings.crosses(measure.value);
