@@ -1,4 +1,4 @@
-"""Runs the workspace's test executables three at a time: each waits for servers most of the while.
+"""Runs the workspace's test executables two at a time: each waits for servers most of the while.
 
 Those that took longest last time start first, so that none is left to run alone at the end. An executable runs as cargo
 would run it: in its package's folder. Its output comes in one piece. Exits 1 when one of them failed.
@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-AT_ONCE = 3
+AT_ONCE = 2
 TIMES = pathlib.Path("target/test-times.json")
 
 

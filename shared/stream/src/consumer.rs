@@ -42,6 +42,10 @@ pub(crate) struct Context {
     changed: AtomicBool,
     /// A commit failed after it was sent.
     commit_failed: AtomicBool,
+    /// An assignment waits for [`Member::start`].
+    unanswered: AtomicBool,
+    /// Leaving: whatever is assigned now is not wanted.
+    leaving: AtomicBool,
 }
 
 impl ClientContext for Context {
@@ -56,6 +60,11 @@ impl ConsumerContext for Context {
     fn rebalance(&self, consumer: &BaseConsumer<Self>, event: RDKafkaRespErr, partitions: &mut TopicPartitionList) {
         let named = partitions.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
         let change = if event == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS {
+            if self.leaving.load(Ordering::Acquire) {
+                decline(consumer);
+                return;
+            }
+            self.unanswered.store(true, Ordering::Release);
             Change::Assigned(named)
         } else {
             if let Err(error) = consumer.incremental_unassign(partitions) {
@@ -178,6 +187,7 @@ impl Member {
         }
         // A partition that was lost while paused comes back paused.
         self.consumer.resume(&list)?;
+        self.consumer.context().unanswered.store(false, Ordering::Release);
         self.consumer.incremental_assign(&list).map_err(Failure::from)
     }
 
@@ -206,6 +216,23 @@ impl Member {
     /// Commits next offsets, each with its metadata, without waiting.
     pub(crate) fn commit(&self, offsets: &TopicPartitionList, mode: CommitMode) -> Result<(), Failure> {
         self.consumer.commit(offsets, mode).map_err(Failure::from)
+    }
+}
+
+/// An assignment that nobody answers would keep the consumer from closing, for ever.
+impl Drop for Member {
+    fn drop(&mut self) {
+        let context = self.consumer.context();
+        context.leaving.store(true, Ordering::Release);
+        if context.unanswered.load(Ordering::Acquire) {
+            decline(&self.consumer);
+        }
+    }
+}
+
+fn decline(consumer: &BaseConsumer<Context>) {
+    if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
+        tracing::warn!(%error, "an assignment could not be declined");
     }
 }
 

@@ -158,11 +158,12 @@ impl Fixture {
 async fn read(kafka: &KafkaConfig, topic: &str) -> Vec<Record> {
     // Opening and closing block their thread; relays and writers share it.
     let open = || {
-        let tail = Tail::open(kafka, "testkit", topic, &From::Beginning).unwrap();
-        let ends = tail.ends().unwrap();
-        (tail, ends)
+        let tail = Tail::open(kafka, "testkit", topic, &From::Beginning).ok()?;
+        let ends = tail.ends().ok()?;
+        Some((tail, ends))
     };
-    let (mut tail, ends) = block_in_place(open);
+    // A new client may ask a broker that is about to know the topic.
+    let (mut tail, ends) = eventually("the topic can be read", || async { block_in_place(open) }).await;
     let mut records = Vec::new();
     let read = async {
         while tail.offsets().iter().any(|(partition, next)| *next < ends[partition]) {
