@@ -6,6 +6,8 @@ use rdkafka::ClientConfig;
 use serde::Deserialize;
 use service::{Secret, SecretUnreadable};
 
+const HEARTBEAT: Duration = Duration::from_millis(500);
+
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KafkaConfig {
@@ -95,13 +97,16 @@ impl KafkaConfig {
     pub(crate) fn member(&self, client_id: &str, group: &str) -> Result<ClientConfig, SecretUnreadable> {
         let mut config = self.consumer(client_id)?;
         config.set("group.id", self.prefixed(group));
+        // How soon a member hears of a topic that was not there when it subscribed: five minutes by default.
+        config.set("topic.metadata.refresh.interval.ms", "5000");
         match self.group_protocol {
             GroupProtocol::Classic => {
                 let session = self.session_timeout.as_millis();
                 config
                     .set("partition.assignment.strategy", "cooperative-sticky")
                     .set("session.timeout.ms", session.to_string())
-                    .set("heartbeat.interval.ms", (session / 3).to_string());
+                    // How soon a member hears of a rebalance.
+                    .set("heartbeat.interval.ms", HEARTBEAT.as_millis().min(session / 3).to_string());
             }
             GroupProtocol::Consumer => {
                 config.set("group.protocol", "consumer");

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
@@ -40,8 +40,6 @@ pub(crate) struct Context {
     changes: Mutex<VecDeque<Change>>,
     /// Whether there are any: asked for every message.
     changed: AtomicBool,
-    /// A commit failed after it was sent.
-    commit_failed: AtomicBool,
     /// An assignment waits for [`Member::start`].
     unanswered: AtomicBool,
     /// Leaving: whatever is assigned now is not wanted.
@@ -74,13 +72,6 @@ impl ConsumerContext for Context {
         };
         self.changes.lock().unwrap_or_else(PoisonError::into_inner).push_back(change);
         self.changed.store(true, Ordering::Release);
-    }
-
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::debug!(%error, "offsets not committed; the next commit has them");
-            self.commit_failed.store(true, Ordering::Release);
-        }
     }
 }
 
@@ -141,11 +132,6 @@ impl Member {
 
     fn context_changes(&self) -> std::sync::MutexGuard<'_, VecDeque<Change>> {
         self.consumer.context().changes.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether a commit has failed since this was asked last.
-    pub(crate) fn commit_failed(&self) -> bool {
-        self.consumer.context().commit_failed.swap(false, Ordering::AcqRel)
     }
 
     /// Polls once; waits at most `wait`.
@@ -213,7 +199,8 @@ impl Member {
         self.consumer.resume(&resumed).map_err(Failure::from)
     }
 
-    /// Commits next offsets, each with its metadata, without waiting.
+    /// Commits next offsets, each with its metadata. How an asynchronous commit ended nobody is told: one that met a
+    /// rebalance is refused, so it has to be repeated after [`start`](Self::start).
     pub(crate) fn commit(&self, offsets: &TopicPartitionList, mode: CommitMode) -> Result<(), Failure> {
         self.consumer.commit(offsets, mode).map_err(Failure::from)
     }
@@ -226,6 +213,11 @@ impl Drop for Member {
         context.leaving.store(true, Ordering::Release);
         if context.unanswered.load(Ordering::Acquire) {
             decline(&self.consumer);
+        }
+        // Closing alone, a member without partitions would not leave (librdkafka 2.12, cooperative): the others would wait
+        // for its session to end.
+        if self.consumer.assignment().is_ok_and(|assignment| assignment.count() == 0) {
+            self.consumer.unsubscribe();
         }
     }
 }

@@ -140,6 +140,8 @@ impl<S: Sink> Runner<S> {
                         starts.push((partition, Offset::Offset(start)));
                     }
                     member.start(&starts)?;
+                    // What was committed while the group changed may have been refused.
+                    self.commit(member, self.expected.iter())?;
                 }
             }
         }
@@ -244,14 +246,21 @@ impl<S: Sink> Runner<S> {
             }
         }
         self.check.ready();
-        let mut offsets = TopicPartitionList::new();
-        for ((topic, number), (_, next)) in &batch.moves {
-            self.expected.insert((topic.clone(), *number), *next);
-            offsets.add_partition_offset(topic, *number, Offset::Offset(*next))?;
+        for (partition, (_, next)) in &batch.moves {
+            self.expected.insert(partition.clone(), *next);
         }
         if let Some((record, _)) = batch.items.last() {
             let age = record.timestamp.map(|at| Timestamp::from(SystemTime::now()).since(Timestamp::from_millis(at)));
             metrics::gauge("fieldwatch_lag_seconds", &[("topic", &record.position.topic)]).set(age.unwrap_or_default().as_secs_f64());
+        }
+        self.commit(member, batch.moves.iter().map(|(partition, (_, next))| (partition, next)))
+    }
+
+    /// Lets the group's offsets follow.
+    fn commit<'p>(&self, member: &Member, next: impl Iterator<Item = (&'p Partition, &'p i64)>) -> Result<(), Failure> {
+        let mut offsets = TopicPartitionList::new();
+        for ((topic, number), next) in next {
+            offsets.add_partition_offset(topic, *number, Offset::Offset(*next))?;
         }
         match member.commit(&offsets, CommitMode::Async) {
             Err(Failure::Fatal(problem)) => Err(Failure::Fatal(problem)),

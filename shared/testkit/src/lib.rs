@@ -44,3 +44,17 @@ pub use topics::{Kit, config, kafka_config};
 pub fn environment(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run `scripts/infra up` and `eval \"$(scripts/infra env)\"`"))
 }
+
+/// Whether what the parts under test log is shown: `FIELDWATCH_TEST_LOGS=1`, with `RUST_LOG` as its filter.
+pub(crate) fn logs_are_shown() -> bool {
+    std::env::var_os("FIELDWATCH_TEST_LOGS").is_some()
+}
+
+/// Those of this process; a process of its own has its own.
+pub(crate) fn show_logs() {
+    if logs_are_shown() {
+        let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "info".into());
+        // Another test of this process may have been first.
+        let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    }
+}

@@ -69,11 +69,19 @@ const MARKERS_ONLY: &str = "100";
 
 /// Lets a topic (without prefix) take no record, or any again: its writers' transactions abort meanwhile.
 pub async fn refuse_records(kit: &Kit, topic: &str, refused: bool) {
+    alter(kit, topic, "max.message.bytes", if refused { MARKERS_ONLY } else { "1048588" }).await;
+}
+
+/// Gives each record of a topic (without prefix) from now on the broker's time of appending it, in milliseconds.
+pub async fn stamp_on_append(kit: &Kit, topic: &str) {
+    alter(kit, topic, "message.timestamp.type", "LogAppendTime").await;
+}
+
+async fn alter(kit: &Kit, topic: &str, key: &str, value: &str) {
     let admin: AdminClient<DefaultClientContext> =
         ClientConfig::new().set("bootstrap.servers", &kit.kafka.brokers).create().expect("an admin client");
     let topic = kit.kafka.prefixed(topic);
-    let limit = if refused { MARKERS_ONLY } else { "1048588" };
-    let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set("max.message.bytes", limit);
+    let change = AlterConfig::new(ResourceSpecifier::Topic(&topic)).set(key, value);
     let changed = admin.alter_configs([&change], &AdminOptions::new()).await.expect("the topic is changed");
     for result in changed {
         result.expect("the topic is changed");

@@ -130,12 +130,11 @@ impl Process {
 }
 
 fn spawn(path: &PathBuf, environment: &[(String, String)]) -> Child {
-    let log = std::env::var("FIELDWATCH_TEST_LOGS").is_ok();
     Command::new(path)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(if log { Stdio::inherit() } else { Stdio::null() })
+        .stderr(if crate::logs_are_shown() { Stdio::inherit() } else { Stdio::null() })
         .spawn()
         .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

@@ -58,6 +58,12 @@ fn declared(kafka: &KafkaConfig, names: &[&str]) -> Vec<Topic> {
     topics
 }
 
+/// The controller creates topics; the broker, and with it every client, hears of them a moment later.
+async fn make(admin: &Admin, wanted: &[Topic]) {
+    admin.apply(wanted, 1).await.expect("topics are created");
+    crate::eventually("the topics are there", || async { admin.diff(wanted).await.ok()?.is_empty().then_some(()) }).await;
+}
+
 impl Kit {
     /// Creates the named topics of the catalogue (without prefix), with few partitions.
     pub async fn with_topics(names: &[&str]) -> Self {
@@ -70,6 +76,7 @@ impl Kit {
     }
 
     async fn create(names: &[&str], partitions: Option<i32>) -> Self {
+        crate::show_logs();
         let prefix = format!("test-{}-", uuid::Uuid::new_v4().simple());
         let addresses = addresses(&prefix);
         let kafka = addresses.kafka;
@@ -77,7 +84,7 @@ impl Kit {
         for topic in &mut wanted {
             topic.partitions = partitions.unwrap_or(topic.partitions);
         }
-        Admin::connect(&kafka).expect("admin").apply(&wanted, 1).await.expect("topics are created");
+        make(&Admin::connect(&kafka).expect("admin"), &wanted).await;
         let registry = Registry::connect(&addresses.registry).expect("registry");
         Self { kafka, registry_config: addresses.registry, registry, topics: wanted.into_iter().map(|topic| topic.name).collect() }
     }
@@ -93,7 +100,7 @@ impl Kit {
             missing.iter().all(|difference| matches!(difference, Difference::Missing { .. })).then_some(())
         })
         .await;
-        admin.apply(&wanted, 1).await.expect("topics are created");
+        make(&admin, &wanted).await;
     }
 
     /// The prefix of this test's topics, groups and subjects.

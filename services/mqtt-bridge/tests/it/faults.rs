@@ -161,7 +161,7 @@ async fn with_kafka_and_registry_away_messages_are_acknowledged_from_disk_and_su
     away.push(("FIELDWATCH__REGISTRY__URL".into(), "http://127.0.0.1:1".into()));
     let mut bridge = Process::spawn(NAME, &away);
     let mut device = Device::connect(&field.broker, "gateway").await;
-    eventually("the bridge is connected", || async { (field.wire.connections() > 0).then_some(()) }).await;
+    eventually("the bridge is subscribed", || async { field.wire.is_subscribed().then_some(()) }).await;
     for sequence in 0..COUNT {
         publish(&device, sequence).await;
     }

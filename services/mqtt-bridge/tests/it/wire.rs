@@ -26,6 +26,8 @@ pub(crate) enum Packet {
     PubRel(u16),
     /// From the bridge.
     PubComp(u16),
+    /// From the broker: from here on it keeps what is published.
+    SubAck(u16),
 }
 
 #[derive(Default)]
@@ -106,6 +108,10 @@ impl Wire {
         self.log.connections.load(Ordering::SeqCst)
     }
 
+    pub(crate) fn is_subscribed(&self) -> bool {
+        self.seen().iter().any(|seen| matches!(seen.packet, Packet::SubAck(_)))
+    }
+
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.log.seen.lock().unwrap().clone()
     }
@@ -136,7 +142,7 @@ impl Wire {
                 match packet {
                     Packet::Publish(id) => waiting.push_back(*id),
                     Packet::Ack(id) => assert_eq!(waiting.pop_front(), Some(*id), "connection {connection}"),
-                    Packet::PubRel(_) | Packet::PubComp(_) => {}
+                    Packet::PubRel(_) | Packet::PubComp(_) | Packet::SubAck(_) => {}
                 }
             }
         }
@@ -208,6 +214,7 @@ fn first_packet(bytes: &[u8], towards: Towards) -> Option<(usize, Option<Packet>
         (4 | 5, Towards::Broker) => Some(Packet::Ack(id(0)?)),
         (6, Towards::Bridge) => Some(Packet::PubRel(id(0)?)),
         (7, Towards::Broker) => Some(Packet::PubComp(id(0)?)),
+        (9, Towards::Bridge) => Some(Packet::SubAck(id(0)?)),
         _ => None,
     };
     Some((header + length, packet))

@@ -62,6 +62,8 @@ impl<'a, O: Operator> Restorer<'a, O> {
         let kafka = &context.kafka;
         let consumer = |isolation: &str, group: &str| -> Result<BaseConsumer<Reader>, Failure> {
             let mut config = kafka.consumer(&format!("{}-restore", O::STAGE))?;
+            // The broker holds a fetch at the end of the log back for this long, for each partition in turn.
+            config.set("fetch.wait.max.ms", "5");
             config.set("isolation.level", isolation).set("enable.partition.eof", "true").set("group.id", kafka.prefixed(group));
             Ok(config.create_with_context(Reader)?)
         };
@@ -83,6 +85,10 @@ impl<'a, O: Operator> Restorer<'a, O> {
         while let Ok(Request { assignment, operator, partitions }) = requests.recv() {
             let partitions: Result<Vec<_>, Failure> =
                 partitions.into_iter().map(|partition| self.until_restored(&operator, partition)).collect();
+            // What a shutdown cut short is no failure, and nobody waits for it.
+            if self.shutdown.is_cancelled() {
+                continue;
+            }
             if answers.send(partitions.map(|partitions| Restored { assignment, partitions })).is_err() {
                 break;
             }

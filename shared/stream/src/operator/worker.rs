@@ -29,7 +29,7 @@ use crate::record::Cause;
 use crate::{Failure, OutRecord, Record, dlq};
 
 const POLL: Duration = Duration::from_millis(50);
-/// A committed offset that is not known: committed again.
+/// An offset whose commit may have failed: committed again.
 const UNKNOWN: i64 = -1;
 /// A turn ends after so long even in a backlog: with its transaction, which costs milliseconds.
 const TURN: Duration = Duration::from_millis(200);
@@ -134,7 +134,11 @@ struct Owned<S> {
 
 impl<S> Owned<S> {
     fn has_moved(&self) -> bool {
-        self.state.next_offset != self.committed_offset || !self.pending.is_empty()
+        self.state.next_offset != self.committed_offset || self.is_written_for()
+    }
+
+    fn is_written_for(&self) -> bool {
+        !self.pending.is_empty()
     }
 }
 
@@ -218,7 +222,7 @@ impl<O: Operator> Worker<'_, O> {
             .set("group.id", kafka.prefixed(&format!("{}-retry", O::STAGE)))
             .create::<BaseConsumer>()?;
         let member = Member::join(kafka, O::STAGE, std::slice::from_ref(&self.names.input))?;
-        self.health.ready();
+        self.health.not_ready("waits to hear which partitions are its own");
         while !shutdown.is_cancelled() {
             self.health.beat();
             self.follow_operator()?;
@@ -355,11 +359,12 @@ impl<O: Operator> Worker<'_, O> {
             }
             self.restores.awaited.remove(&number);
             state.reconcile(&step, &mut pending)?;
-            let committed_offset = state.next_offset;
-            starts.push(((self.names.input.clone(), number), Offset::Offset(committed_offset)));
-            self.partitions.insert(number, Owned { state, pending, committed_offset });
+            starts.push(((self.names.input.clone(), number), Offset::Offset(state.next_offset)));
+            self.partitions.insert(number, Owned { state, pending, committed_offset: UNKNOWN });
         }
         member.start(&starts)?;
+        // What was committed while the group changed may have been refused, and nobody is told.
+        self.partitions.values_mut().for_each(|owned| owned.committed_offset = UNKNOWN);
         self.meters.owned.set(self.partitions.len() as f64);
         if self.restores.awaited.is_empty() {
             self.health.ready();
@@ -477,11 +482,13 @@ impl<O: Operator> Worker<'_, O> {
             if self.partitions.values().all(|owned| owned.pending.is_empty()) {
                 break;
             }
-            let offsets = self.offsets()?;
+            // The others' offsets cost the group's coordinator a record each: they wait for their turn.
+            let all = self.committed_at.elapsed() >= self.context.config.commit_interval;
+            let offsets = self.offsets(if all { Owned::has_moved } else { Owned::is_written_for })?;
             let records = self.partitions.values().flat_map(|owned| &owned.pending);
             match transactions.commit(records, &offsets, member)? {
                 Attempt::Committed => {
-                    self.committed();
+                    self.committed(all);
                     return Ok(true);
                 }
                 Attempt::Aborted(error) => {
@@ -516,11 +523,16 @@ impl<O: Operator> Worker<'_, O> {
         Ok(())
     }
 
-    fn committed(&mut self) {
+    /// What was written is, with the offsets of `all` partitions or of those it was written for.
+    fn committed(&mut self, all: bool) {
         self.meters.committed.inc();
-        self.committed_at = Instant::now();
+        if all {
+            self.committed_at = Instant::now();
+        }
         for owned in self.partitions.values_mut() {
-            owned.committed_offset = owned.state.next_offset;
+            if all || owned.is_written_for() {
+                owned.committed_offset = owned.state.next_offset;
+            }
             for record in owned.pending.drain(..).filter(|record| record.topic != self.names.state) {
                 self.meters.gave(&record.topic);
             }
@@ -530,10 +542,7 @@ impl<O: Operator> Worker<'_, O> {
     fn commit_offsets(&mut self, member: &Member, mode: CommitMode) -> Result<(), Failure> {
         self.committed_at = Instant::now();
         self.meters.keys.set(self.partitions.values().map(|owned| owned.state.keys.len()).sum::<usize>() as f64);
-        if member.commit_failed() {
-            self.partitions.values_mut().for_each(|owned| owned.committed_offset = UNKNOWN);
-        }
-        let offsets = self.offsets()?;
+        let offsets = self.offsets(Owned::has_moved)?;
         if offsets.count() == 0 {
             return Ok(());
         }
@@ -546,10 +555,10 @@ impl<O: Operator> Worker<'_, O> {
         Ok(())
     }
 
-    /// Offsets of every partition that moved or is written for, each with its progress.
-    fn offsets(&mut self) -> Result<TopicPartitionList, Failure> {
+    /// Offsets of the partitions that are `meant`, each with its progress.
+    fn offsets(&mut self, meant: fn(&Owned<O::State>) -> bool) -> Result<TopicPartitionList, Failure> {
         let mut offsets = TopicPartitionList::new();
-        for (number, owned) in self.partitions.iter_mut().filter(|(_, owned)| owned.has_moved()) {
+        for (number, owned) in self.partitions.iter_mut().filter(|(_, owned)| meant(owned)) {
             let mut element = offsets.add_partition(&self.names.input, *number);
             element.set_offset(Offset::Offset(owned.state.next_offset))?;
             element.set_metadata(owned.state.progress().to_metadata());
