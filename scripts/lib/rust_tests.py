@@ -6,12 +6,15 @@ would run it: in its package's folder. Its output comes in one piece. Exits 1 wh
 
 import concurrent.futures
 import json
+import os
 import pathlib
 import subprocess
 import sys
 import time
 
 AT_ONCE = 2
+# Tests of an executable at a time.
+os.environ.setdefault("RUST_TEST_THREADS", "3")
 TIMES = pathlib.Path("target/test-times.json")
 
 

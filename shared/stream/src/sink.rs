@@ -141,7 +141,7 @@ impl<S: Sink> Runner<S> {
                     }
                     member.start(&starts)?;
                     // What was committed while the group changed may have been refused.
-                    self.commit(member, self.expected.iter())?;
+                    commit(member, self.expected.iter())?;
                 }
             }
         }
@@ -253,20 +253,7 @@ impl<S: Sink> Runner<S> {
             let age = record.timestamp.map(|at| Timestamp::from(SystemTime::now()).since(Timestamp::from_millis(at)));
             metrics::gauge("fieldwatch_lag_seconds", &[("topic", &record.position.topic)]).set(age.unwrap_or_default().as_secs_f64());
         }
-        self.commit(member, batch.moves.iter().map(|(partition, (_, next))| (partition, next)))
-    }
-
-    /// Lets the group's offsets follow.
-    fn commit<'p>(&self, member: &Member, next: impl Iterator<Item = (&'p Partition, &'p i64)>) -> Result<(), Failure> {
-        let mut offsets = TopicPartitionList::new();
-        for ((topic, number), next) in next {
-            offsets.add_partition_offset(topic, *number, Offset::Offset(*next))?;
-        }
-        match member.commit(&offsets, CommitMode::Async) {
-            Err(Failure::Fatal(problem)) => Err(Failure::Fatal(problem)),
-            // The store's position is what counts.
-            _ => Ok(()),
-        }
+        commit(member, batch.moves.iter().map(|(partition, (_, next))| (partition, next)))
     }
 
     /// Back to where the store stands, for the partitions of a batch that was not applied and that are still ours.
@@ -304,5 +291,17 @@ impl<S: Sink> Runner<S> {
             }
         }
         Ok(())
+    }
+}
+
+/// Lets the group's offsets follow the store's position, which is what counts.
+fn commit<'p>(member: &Member, next: impl Iterator<Item = (&'p Partition, &'p i64)>) -> Result<(), Failure> {
+    let mut offsets = TopicPartitionList::new();
+    for ((topic, number), next) in next {
+        offsets.add_partition_offset(topic, *number, Offset::Offset(*next))?;
+    }
+    match member.commit(&offsets, CommitMode::Async) {
+        Err(Failure::Fatal(problem)) => Err(Failure::Fatal(problem)),
+        _ => Ok(()),
     }
 }

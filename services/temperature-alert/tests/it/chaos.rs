@@ -9,6 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use stream::{Cause, EventWriter, OutRecord};
 use temperature_alert::DEFINITION;
+use testkit::bench::metric;
 use testkit::chaos::{Act, Faults, Replicas, Schedule};
 use testkit::history::{Entry, assert_same_history, history};
 use testkit::{Kit, capture, eventually_within, log, temperature};
@@ -175,13 +176,15 @@ async fn a_zombie_changes_nothing() {
     let input = Input::of(&kit, &readings(40_000)).await;
     let expected = undisturbed(&input).await;
     let mut replicas = Replicas::start(DEFINITION.name, &environment(&kit, "classic"), 2).await;
-    kit.publish_records(input.on(&kit, 0..30_000)).await;
-    eventually_within(Duration::from_secs(30), "the first replica is at work", || {
-        let at_work = block_in_place(|| lag(&kit)).is_some_and(|lag| (1..25_000).contains(&lag));
-        async move { at_work.then_some(()) }
-    })
-    .await;
-    replicas.act(0, Act::Pause).await;
+    let port = replicas.process(0).admin_port();
+    let pausing = async {
+        eventually_within(Duration::from_secs(30), "the first replica is at work", || async {
+            (metric(port, "fieldwatch_messages_in_total", &[topics::READINGS]).await >= 2_000.0).then_some(())
+        })
+        .await;
+        replicas.act(0, Act::Pause).await;
+    };
+    tokio::join!(kit.publish_records(input.on(&kit, 0..30_000)), pausing);
     // Only its heir can take what is left.
     caught_up(&kit, &mut replicas).await;
     kit.publish_records(input.on(&kit, 30_000..35_000)).await;
