@@ -158,7 +158,17 @@ pub struct NotQueued {
 
 impl Publisher {
     pub fn connect(kafka: &KafkaConfig, client_id: &str, give_up: GiveUp) -> Result<Self, Failure> {
+        Self::create(producer_config(kafka, client_id)?, give_up)
+    }
+
+    /// One that sends each record in a batch of its own: what a broker says of a batch it says of the record.
+    pub fn connect_unbatched(kafka: &KafkaConfig, client_id: &str, give_up: GiveUp) -> Result<Self, Failure> {
         let mut config = producer_config(kafka, client_id)?;
+        config.set("batch.num.messages", "1");
+        Self::create(config, give_up)
+    }
+
+    fn create(mut config: ClientConfig, give_up: GiveUp) -> Result<Self, Failure> {
         let timeout = match give_up {
             GiveUp::Never => 0,
             GiveUp::After(timeout) => timeout.as_millis(),

@@ -25,6 +25,8 @@ const REACH_EVERY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Records {
     publisher: Publisher,
+    /// For rows that were rejected, perhaps for the sake of others in their record batch, whichever lane sent those.
+    alone: Publisher,
     reached: Arc<Mutex<Reached>>,
     asking: Arc<tokio::sync::Mutex<()>>,
 }
@@ -40,7 +42,8 @@ impl Records {
     /// Every record is acknowledged or given up within `timeout`: nothing outlives a lease.
     pub fn connect(kafka: &KafkaConfig, timeout: Duration) -> Result<Self, Failure> {
         let publisher = Publisher::connect(kafka, "outbox-relay", GiveUp::After(timeout))?;
-        Ok(Self { publisher, reached: Arc::default(), asking: Arc::default() })
+        let alone = Publisher::connect_unbatched(kafka, "outbox-relay-alone", GiveUp::After(timeout))?;
+        Ok(Self { publisher, alone, reached: Arc::default(), asking: Arc::default() })
     }
 
     /// Whether the cluster answers, or did a moment ago.
@@ -93,8 +96,15 @@ impl Records {
     }
 
     /// How sending each of `rows` ended; takes their payloads and headers. What cannot be queued before `until` is
-    /// withheld. Fatal when no row can be sent any more.
-    pub async fn publish(&self, rows: &mut [Row], missing: &HashSet<Arc<str>>, until: Instant) -> Result<Vec<Delivery>, Failure> {
+    /// withheld. `alone`: in a record batch of its own. Fatal when no row can be sent any more.
+    pub async fn publish(
+        &self,
+        rows: &mut [Row],
+        missing: &HashSet<Arc<str>>,
+        alone: bool,
+        until: Instant,
+    ) -> Result<Vec<Delivery>, Failure> {
+        let publisher = if alone { &self.alone } else { &self.publisher };
         let mut refused: HashSet<Aggregate> = HashSet::new();
         let mut queued = Vec::with_capacity(rows.len());
         for row in rows {
@@ -106,7 +116,7 @@ impl Records {
             let next = if missing.contains(&row.topic) {
                 Queued::Not(Delivery::Rejected(format!("the cluster has no topic {}", row.topic)))
             } else {
-                self.queue(row, until).await?
+                queue(publisher, row, until).await?
             };
             if matches!(next, Queued::Not(_)) {
                 refused.insert(row.aggregate.clone());
@@ -124,18 +134,18 @@ impl Records {
         deliveries.reverse();
         Ok(deliveries)
     }
+}
 
-    async fn queue(&self, row: &mut Row, until: Instant) -> Result<Queued, Failure> {
-        let span = span(row);
-        let record = match record(row, span.as_ref()) {
-            Ok(record) => record,
-            Err(problem) => return Ok(Queued::Not(Delivery::Rejected(format!("headers: {problem}")))),
-        };
-        match tokio::time::timeout_at(until.into(), self.publisher.enqueue_when_room(record)).await {
-            Ok(Ok(delivery)) => Ok(Queued::Yes(delivery, span)),
-            Ok(Err(failure)) => Ok(Queued::Not(ended(Err(failure), span.as_ref())?)),
-            Err(_) => Ok(Queued::Not(Delivery::Withheld)),
-        }
+async fn queue(publisher: &Publisher, row: &mut Row, until: Instant) -> Result<Queued, Failure> {
+    let span = span(row);
+    let record = match record(row, span.as_ref()) {
+        Ok(record) => record,
+        Err(problem) => return Ok(Queued::Not(Delivery::Rejected(format!("headers: {problem}")))),
+    };
+    match tokio::time::timeout_at(until.into(), publisher.enqueue_when_room(record)).await {
+        Ok(Ok(delivery)) => Ok(Queued::Yes(delivery, span)),
+        Ok(Err(failure)) => Ok(Queued::Not(ended(Err(failure), span.as_ref())?)),
+        Err(_) => Ok(Queued::Not(Delivery::Withheld)),
     }
 }
 

@@ -19,7 +19,7 @@ impl Lane {
             return Ok(());
         };
         measures.under_way(rows.len() as i64);
-        let deliveries = records.publish(&mut rows, &missing, until).await;
+        let deliveries = records.publish(&mut rows, &missing, alone, until).await;
         measures.under_way(-(rows.len() as i64));
         self.conclude(&rows, &deliveries.map_err(Trouble::Kafka)?, alone).await
     }

@@ -73,7 +73,8 @@ async fn a_topic_made_later_takes_the_rows_that_waited_for_it() {
     admin.delete(&[later.name]).await.unwrap();
 }
 
-/// A broker rejects whole record batches: rows that were only sent together with too much are published all the same.
+/// A broker rejects whole record batches: rows that were only sent together with too much, also by another lane, are
+/// published all the same. Two of these are too much.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_rejected_for_the_sake_of_others_are_not_given_up() {
     let fixture = Fixture::new().await;
@@ -81,7 +82,7 @@ async fn rows_rejected_for_the_sake_of_others_are_not_given_up() {
     let narrow = Topic { name: fixture.kit.kafka.prefixed("narrow"), partitions: 1, config: limit.into() };
     let admin = Admin::connect(&fixture.kit.kafka).unwrap();
     admin.apply(std::slice::from_ref(&narrow), 1).await.unwrap();
-    let events: Vec<_> = (0..60).map(|n| event(&narrow.name, &format!("n-{n}"), noise(n, 1_000))).collect();
+    let events: Vec<_> = (0..60).map(|n| event(&narrow.name, &format!("n-{n}"), noise(n, 11_000))).collect();
     write(&fixture.pool, &events).await;
     let relay = fixture.relay(&[("OUTBOX_RELAY__RETRY__ATTEMPTS", "1"), ("OUTBOX_RELAY__RETRY__FIRST", "20ms")]).await;
     eventually("the outbox is empty", || async { (fixture.pending().await == 0).then_some(()) }).await;

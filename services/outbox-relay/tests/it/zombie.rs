@@ -67,7 +67,7 @@ async fn nothing_is_sent_after_the_time_to_send_is_over() {
     };
     let mut rows = [row(1), row(2)];
     let over = Instant::now();
-    let deliveries = records.publish(&mut rows, &HashSet::new(), over).await.unwrap();
+    let deliveries = records.publish(&mut rows, &HashSet::new(), false, over).await.unwrap();
     assert_eq!(deliveries, [Delivery::Withheld, Delivery::Withheld]);
     assert_eq!(fixture.published().await.len(), 0);
 }
