@@ -1,4 +1,4 @@
-"""Runs the workspace's test executables two at a time: each waits for servers most of the while.
+"""Runs the workspace's test executables two at a time, each with three tests: they wait for servers most of the while.
 
 Those that took longest last time start first, so that none is left to run alone at the end. An executable runs as cargo
 would run it: in its package's folder. Its output comes in one piece. Exits 1 when one of them failed.
@@ -13,8 +13,7 @@ import sys
 import time
 
 AT_ONCE = 2
-# Tests of an executable at a time.
-os.environ.setdefault("RUST_TEST_THREADS", "3")
+THREADS = {"RUST_TEST_THREADS": "3"}
 TIMES = pathlib.Path("target/test-times.json")
 
 
@@ -32,7 +31,9 @@ def executables() -> dict[str, tuple[pathlib.Path, str]]:
 
 def run(name: str, folder: pathlib.Path, path: str) -> tuple[str, bool, float]:
     started = time.monotonic()
-    ended = subprocess.run([path], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
+    ended = subprocess.run(
+        [path], cwd=folder, env=THREADS | os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    )
     took = time.monotonic() - started
     print(f"== {name}: exit {ended.returncode} after {took:.1f} s\n{ended.stdout}", flush=True)
     return name, ended.returncode == 0, took

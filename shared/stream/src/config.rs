@@ -97,8 +97,6 @@ impl KafkaConfig {
     pub(crate) fn member(&self, client_id: &str, group: &str) -> Result<ClientConfig, SecretUnreadable> {
         let mut config = self.consumer(client_id)?;
         config.set("group.id", self.prefixed(group));
-        // How soon a member hears of a topic that was not there when it subscribed: five minutes by default.
-        config.set("topic.metadata.refresh.interval.ms", "5000");
         match self.group_protocol {
             GroupProtocol::Classic => {
                 let session = self.session_timeout.as_millis();

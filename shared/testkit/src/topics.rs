@@ -103,6 +103,13 @@ impl Kit {
         make(&admin, &wanted).await;
     }
 
+    /// Records of a topic that a group has not committed (both without prefix); `None` while an open transaction keeps that
+    /// unknown.
+    pub fn lag(&self, group: &str, topic: &str) -> Option<i64> {
+        let lag = Admin::connect(&self.kafka).and_then(|admin| admin.lag(group, topic)).ok()?;
+        Some(lag.values().map(|(committed, end)| end - committed).sum())
+    }
+
     /// The prefix of this test's topics, groups and subjects.
     pub fn prefix(&self) -> &str {
         &self.kafka.topic_prefix

@@ -91,14 +91,17 @@ async fn restart_between(mut random: StdRng) {
     for part in readings.chunks(1_000) {
         let service = start(&kit).await;
         kit.publish(part).await;
-        let taken = || async { (lag(&kit) == Some(0)).then_some(()) };
+        let taken = || async { (kit.lag(DEFINITION.name, topics::READINGS) == Some(0)).then_some(()) };
         if random.random_bool(0.5) {
             eventually("the service is at the end of its input", taken).await;
         }
         service.stop().await.unwrap();
     }
     let service = start(&kit).await;
-    eventually("the service is at the end of its input", || async { (lag(&kit) == Some(0)).then_some(()) }).await;
+    eventually("the service is at the end of its input", || async {
+        (kit.lag(DEFINITION.name, topics::READINGS) == Some(0)).then_some(())
+    })
+    .await;
     service.stop().await.unwrap();
 
     let mut alerts = capture(&kit, topics::TEMPERATURE_ALERTS);
@@ -116,10 +119,4 @@ async fn restart_between(mut random: StdRng) {
         let times: Vec<_> = seen_in_order.iter().filter(|alert| alert.device_id == *device).map(|alert| alert.changed_at).collect();
         assert!(times.is_sorted(), "{device}: alerts out of order");
     }
-}
-
-/// `None` while an open transaction keeps it unknown.
-fn lag(kit: &Kit) -> Option<i64> {
-    let lag = stream::admin::Admin::connect(&kit.kafka).and_then(|admin| admin.lag(DEFINITION.name, topics::READINGS)).ok()?;
-    Some(lag.values().map(|(committed, end)| end - committed).sum())
 }

@@ -70,17 +70,11 @@ fn environment(kit: &Kit, protocol: &str) -> Vec<(String, String)> {
     variables.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }
 
-/// Readings not committed yet; `None` while an open transaction keeps that unknown.
-fn lag(kit: &Kit) -> Option<i64> {
-    let lag = stream::admin::Admin::connect(&kit.kafka).and_then(|admin| admin.lag(DEFINITION.name, topics::READINGS)).ok()?;
-    Some(lag.values().map(|(committed, end)| end - committed).sum())
-}
-
 /// Waits until every reading is taken and whatever transaction was left open has ended.
 async fn caught_up(kit: &Kit, replicas: &mut Replicas) {
     eventually_within(Duration::from_mins(3), "the replicas are at the end of their input", || {
         replicas.revive();
-        let taken = block_in_place(|| lag(kit)) == Some(0);
+        let taken = block_in_place(|| kit.lag(DEFINITION.name, topics::READINGS)) == Some(0);
         async move { taken.then_some(()) }
     })
     .await;

@@ -4,23 +4,26 @@
 //! partition: a revocation drops state and outputs of a partition together, and the next owner begins at what was
 //! committed.
 
-use std::collections::{BTreeMap, HashMap};
+mod commit;
+mod meters;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use events::{Event, Timestamp, topics};
+use meters::Meters;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 use service::{HealthCheck, Shutdown};
-use telemetry::metrics;
 use tokio::sync::watch;
 
-use super::partition::{Origin, PartitionState, SnapshotBounds, Step};
+use super::partition::{Origin, PartitionState, Step};
 use super::restore::{Request, Restored, Restorer};
 use super::state::{RETRY_POSITION_KEY, SILENT_SINCE_KEY};
-use super::transaction::{Attempt, Transactions};
+use super::transaction::Transactions;
 use super::{Operator, OperatorContext, SourceChange};
 use crate::consumer::{Change, Member, Polled};
 use crate::decode::Decoder;
@@ -165,52 +168,6 @@ impl Names {
             retry: context.kafka.prefixed(&topics::retry(O::STAGE)),
             state: context.kafka.prefixed(&topics::state(O::STAGE)),
         }
-    }
-}
-
-struct Meters {
-    taken: metrics::Counter,
-    given: HashMap<String, metrics::Counter>,
-    committed: metrics::Counter,
-    aborted: metrics::Counter,
-    processing: metrics::Histogram,
-    from_received: metrics::Histogram,
-    keys: metrics::GaugeF64,
-    owned: metrics::GaugeF64,
-    lag_seconds: metrics::GaugeF64,
-}
-
-impl Meters {
-    fn of<O: Operator>(context: &OperatorContext) -> Self {
-        let input = context.kafka.prefixed(O::Event::SCHEMA.topic);
-        let transactions = |outcome| metrics::counter("fieldwatch_transactions", &[("stage", O::STAGE), ("outcome", outcome)]);
-        Self {
-            taken: metrics::counter("fieldwatch_messages_in", &[("topic", &input)]),
-            given: HashMap::new(),
-            committed: transactions("committed"),
-            aborted: transactions("aborted"),
-            processing: metrics::histogram("fieldwatch_processing_seconds", &[("stage", O::STAGE)]),
-            from_received: metrics::histogram("fieldwatch_end_to_end_seconds", &[("topic", &input), ("from", "received_at")]),
-            keys: metrics::gauge("fieldwatch_state_keys", &[("stage", O::STAGE)]),
-            owned: metrics::gauge("fieldwatch_assigned_partitions", &[("topic", &input)]),
-            lag_seconds: metrics::gauge("fieldwatch_lag_seconds", &[("topic", &input)]),
-        }
-    }
-
-    fn gave(&mut self, topic: &str) {
-        if !self.given.contains_key(topic) {
-            self.given.insert(topic.to_owned(), metrics::counter("fieldwatch_messages_out", &[("topic", topic)]));
-        }
-        if let Some(counter) = self.given.get(topic) {
-            counter.inc();
-        }
-    }
-
-    /// Once a turn, for the record that waited longest.
-    fn age(&self, received_at: Timestamp) {
-        let age = Timestamp::from(SystemTime::now()).since(received_at).as_secs_f64();
-        self.lag_seconds.set(age);
-        self.from_received.observe(age);
     }
 }
 
@@ -467,103 +424,6 @@ impl<O: Operator> Worker<'_, O> {
             }
         }
         Ok(())
-    }
-
-    /// Commits in a transaction when there is anything to write: at once when there is output, else now and then. After
-    /// an abort the same bytes go out again for the partitions still owned: memory is ahead and cannot rewind. False: this
-    /// worker was fenced.
-    fn commit(&mut self, transactions: &Transactions, member: &Member) -> Result<bool, Failure> {
-        let said = self.partitions.values().any(|owned| !owned.pending.is_empty() || owned.state.has_announced());
-        if !said && self.committed_at.elapsed() < self.context.config.commit_interval {
-            return Ok(true);
-        }
-        self.add_snapshots()?;
-        for attempt in 0.. {
-            if self.partitions.values().all(|owned| owned.pending.is_empty()) {
-                break;
-            }
-            // The others' offsets cost the group's coordinator a record each: they wait for their turn.
-            let all = self.committed_at.elapsed() >= self.context.config.commit_interval;
-            let offsets = self.offsets(if all { Owned::has_moved } else { Owned::is_written_for })?;
-            let records = self.partitions.values().flat_map(|owned| &owned.pending);
-            match transactions.commit(records, &offsets, member)? {
-                Attempt::Committed => {
-                    self.committed(all);
-                    return Ok(true);
-                }
-                Attempt::Aborted(error) => {
-                    self.meters.aborted.inc();
-                    Failure::transient(format!("transaction aborted: {error}")).note(&self.names.input);
-                    self.health.beat();
-                    member.wait(backoff(attempt, self.number as u64))?;
-                    self.follow_revocations(member);
-                }
-                Attempt::Fenced(error) => {
-                    self.meters.aborted.inc();
-                    Failure::transient(format!("fenced, begins anew: {error}")).note(&self.names.input);
-                    self.health.not_ready("fenced");
-                    return Ok(false);
-                }
-            }
-        }
-        self.commit_offsets(member, CommitMode::Async)?;
-        Ok(true)
-    }
-
-    fn add_snapshots(&mut self) -> Result<(), Failure> {
-        let config = &self.context.config;
-        let bounds =
-            SnapshotBounds { records: config.snapshot_records as i64, interval: config.snapshot_interval, format: config.state_format };
-        for (number, Owned { state, pending, .. }) in &mut self.partitions {
-            state.now = Instant::now();
-            for (key, snapshot) in state.snapshots(bounds)? {
-                pending.push(OutRecord::new(&self.names.state, Some(key.as_bytes().to_vec()), snapshot).partition(*number));
-            }
-        }
-        Ok(())
-    }
-
-    /// What was written is, with the offsets of `all` partitions or of those it was written for.
-    fn committed(&mut self, all: bool) {
-        self.meters.committed.inc();
-        if all {
-            self.committed_at = Instant::now();
-        }
-        for owned in self.partitions.values_mut() {
-            if all || owned.is_written_for() {
-                owned.committed_offset = owned.state.next_offset;
-            }
-            for record in owned.pending.drain(..).filter(|record| record.topic != self.names.state) {
-                self.meters.gave(&record.topic);
-            }
-        }
-    }
-
-    fn commit_offsets(&mut self, member: &Member, mode: CommitMode) -> Result<(), Failure> {
-        self.committed_at = Instant::now();
-        self.meters.keys.set(self.partitions.values().map(|owned| owned.state.keys.len()).sum::<usize>() as f64);
-        let offsets = self.offsets(Owned::has_moved)?;
-        if offsets.count() == 0 {
-            return Ok(());
-        }
-        match member.commit(&offsets, mode) {
-            Ok(()) => self.partitions.values_mut().for_each(|owned| owned.committed_offset = owned.state.next_offset),
-            Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
-            // The next commit has them; until then a new owner would only replay more.
-            Err(later) => later.note("committing offsets"),
-        }
-        Ok(())
-    }
-
-    /// Offsets of the partitions that are `meant`, each with its progress.
-    fn offsets(&mut self, meant: fn(&Owned<O::State>) -> bool) -> Result<TopicPartitionList, Failure> {
-        let mut offsets = TopicPartitionList::new();
-        for (number, owned) in self.partitions.iter_mut().filter(|(_, owned)| meant(owned)) {
-            let mut element = offsets.add_partition(&self.names.input, *number);
-            element.set_offset(Offset::Offset(owned.state.next_offset))?;
-            element.set_metadata(owned.state.progress().to_metadata());
-        }
-        Ok(offsets)
     }
 }
 

@@ -140,12 +140,7 @@ pub(crate) async fn said(kit: &Kit) -> Vec<(String, String)> {
 }
 
 pub(crate) async fn caught_up(kit: &Kit) {
-    eventually("the group is at the end of its input", || async {
-        // Not known while a transaction is under way.
-        let lag = stream::admin::Admin::connect(&kit.kafka).and_then(|admin| admin.lag(STAGE, topics::READINGS)).ok()?;
-        lag.values().all(|(committed, end)| committed == end).then_some(())
-    })
-    .await;
+    eventually("the group is at the end of its input", || async { (kit.lag(STAGE, topics::READINGS) == Some(0)).then_some(()) }).await;
 }
 
 /// What an uninterrupted run says. Silence is judged by the time of a device's partition, which other devices move.
@@ -224,6 +219,19 @@ async fn a_replica_is_ready_once_what_it_was_assigned_is_restored_also_where_tha
         replicas.push(replica);
     }
     replicas.into_iter().for_each(Running::stop);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replica_without_its_input_topic_is_not_ready_and_hears_of_the_topic_once_it_is_there() {
+    let kit = Kit::as_declared(&TOPICS[1..]).await;
+    let replica = start(&kit);
+    eventually("it says what it waits for", || async {
+        replica.health.not_ready().iter().any(|(_, why)| why.contains("which partitions")).then_some(())
+    })
+    .await;
+    kit.renew(&TOPICS[..1]).await;
+    eventually("it is ready", || async { replica.health.not_ready().is_empty().then_some(()) }).await;
+    replica.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
