@@ -341,7 +341,7 @@ impl<O: Operator> Worker<'_, O> {
     /// Processes one message. Poison becomes a dead letter in the same transaction.
     fn take(&mut self, message: &BorrowedMessage<'_>, from_input: bool, member: &Member, first: bool) -> Result<(), Failure> {
         let number = message.partition();
-        let event = message.payload().map(|value| self.decode(value, member));
+        let event = message.payload().map(|value| self.decode(message, value, member));
         self.follow_revocations(member);
         let Some(Owned { state, pending, .. }) = self.partitions.get_mut(&number) else { return Ok(()) };
         let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
@@ -386,23 +386,32 @@ impl<O: Operator> Worker<'_, O> {
         }
     }
 
-    /// Decodes a value; a registry out of reach is waited for, the partitions paused, the group kept alive.
-    fn decode(&mut self, value: &[u8], member: &Member) -> Result<O::Event, Failure> {
+    fn decode(&mut self, message: &BorrowedMessage<'_>, value: &[u8], member: &Member) -> Result<O::Event, Failure> {
+        match self.decoder.decode(value) {
+            Err(Failure::Transient(problem)) => self.decode_later(message.partition(), value, member, problem),
+            outcome => outcome,
+        }
+    }
+
+    /// A registry out of reach is waited for while the partition is owned: all are paused, the group is kept alive.
+    #[cold]
+    fn decode_later(&mut self, number: i32, value: &[u8], member: &Member, mut problem: String) -> Result<O::Event, Failure> {
         for attempt in 0.. {
-            match self.decoder.decode(value) {
-                Err(Failure::Transient(problem)) if !member.has_changes() => {
-                    Failure::Transient(problem.clone()).note("decoding");
-                    self.health.not_ready(problem);
-                    self.health.beat();
-                    member.wait(backoff(attempt, self.number as u64))?;
-                }
+            Failure::transient(&problem).note("decoding");
+            self.health.not_ready(problem);
+            self.health.beat();
+            member.wait(backoff(attempt, self.number as u64))?;
+            self.follow_changes(member)?;
+            if !self.partitions.contains_key(&number) {
+                break;
+            }
+            problem = match self.decoder.decode(value) {
+                Err(Failure::Transient(problem)) => problem,
                 outcome => {
-                    if attempt > 0 {
-                        self.health.ready();
-                    }
+                    self.health.ready();
                     return outcome;
                 }
-            }
+            };
         }
         Err(Failure::transient("decoding"))
     }
