@@ -54,6 +54,7 @@ impl Operator for AlertOperator {
     type State = Device;
 
     const STAGE: &'static str = DEFINITION.name;
+    const HEARS_RETIRED: bool = true;
 
     fn received_at(&self, reading: &Reading) -> Timestamp {
         reading.received_at
@@ -76,6 +77,12 @@ impl Operator for AlertOperator {
     fn on_time(&self, key: &str, now: Timestamp, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
         let mut emitting = Emitting { outputs, outcome: Ok(()) };
         device.pass(key, now, &self.rules, &mut emitting);
+        emitting.outcome
+    }
+
+    fn on_retired(&self, key: &str, at: Timestamp, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        let mut emitting = Emitting { outputs, outcome: Ok(()) };
+        device.retire(key, at, &mut emitting);
         emitting.outcome
     }
 

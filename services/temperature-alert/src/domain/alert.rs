@@ -150,7 +150,7 @@ impl Change {
 pub(super) fn end(subject: &Subject<'_>, rule: &str, open: &Open, reason: AlertReason, at: Timestamp) -> TemperatureAlert {
     let Subject { tenant, device_id, metric, unit, group, .. } = *subject;
     let why = match reason {
-        AlertReason::DeviceRetired => "silent for so long that it counts as retired",
+        AlertReason::DeviceRetired => "the device counts as retired",
         _ => "the rule no longer applies",
     };
     TemperatureAlert {

@@ -77,16 +77,22 @@ impl Device {
     pub fn pass(&mut self, key: &str, now: Timestamp, rules: &Rules, outlet: &mut dyn Outlet) {
         self.know(key);
         if self.heard_at.is_some_and(|at| at.saturating_add(rules.forget_after()) <= now) {
-            for metric in &mut self.metrics {
-                metric.end_all(&self.tenant, &self.id, AlertReason::DeviceRetired, now, outlet);
-            }
-            *self = Self::default();
-            return;
+            return self.retire(key, now, outlet);
         }
         for metric in &mut self.metrics {
             metric.select(&self.tenant, &self.id, rules, now, outlet);
             metric.pass(&self.tenant, &self.id, now, rules, outlet);
         }
+    }
+
+    /// The device is gone: its alerts resolve, and nothing is known of it any more.
+    pub fn retire(&mut self, key: &str, at: Timestamp, outlet: &mut dyn Outlet) {
+        self.know(key);
+        let at = self.heard_at.map_or(at, |heard_at| heard_at.max(at));
+        for metric in &mut self.metrics {
+            metric.end_all(&self.tenant, &self.id, AlertReason::DeviceRetired, at, outlet);
+        }
+        *self = Self::default();
     }
 
     /// Takes other rules over: what no rule selects any longer is resolved, the rest keeps its state.

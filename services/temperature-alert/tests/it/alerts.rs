@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use events::{AlertState, Reading, TemperatureAlert, Timestamp, topics};
+use events::{AlertReason, AlertState, DeviceState, DeviceStatus, Reading, TemperatureAlert, Timestamp, topics};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use stream::OutRecord;
@@ -9,8 +9,14 @@ use temperature_alert::domain::Simulation;
 use temperature_alert::{Config, DEFINITION, app};
 use testkit::{Kit, Running, capture, eventually, temperature};
 
-pub(crate) const TOPICS: [&str; 5] =
-    [topics::READINGS, topics::TEMPERATURE_ALERTS, "dlq.temperature-alert.v1", "retry.temperature-alert.v1", "state.temperature-alert.v1"];
+pub(crate) const TOPICS: [&str; 6] = [
+    topics::READINGS,
+    topics::DEVICE_STATUS,
+    topics::TEMPERATURE_ALERTS,
+    "dlq.temperature-alert.v1",
+    "retry.temperature-alert.v1",
+    "state.temperature-alert.v1",
+];
 
 fn reading(device: &str, at: i64, value: f64) -> Reading {
     let at = Timestamp::from_millis(1_770_000_000_000 + at);
@@ -48,6 +54,28 @@ async fn one_firing_and_one_resolved_per_excursion_with_all_headers() {
     }
     let cause = reading("sensor-01", 1, 31.5);
     assert_eq!(records[0].header("correlation-id"), Some(events::Event::event_id(&cause).to_string().as_str()));
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_alerts_of_a_retired_device_resolve() {
+    let kit = Kit::with_topics(&TOPICS).await;
+    let service = start(&kit).await;
+    kit.publish(&[reading("sensor-03", 0, 31.5)]).await;
+    let mut alerts = capture(&kit, topics::TEMPERATURE_ALERTS);
+    let firing: TemperatureAlert = alerts.events(1).await.remove(0);
+    let changed_at = Timestamp::from_millis(1_770_000_060_000);
+    let retired = |device: &str| DeviceStatus {
+        tenant: "default".into(),
+        device_id: device.into(),
+        state: DeviceState::Retired,
+        reason: "sold".into(),
+        changed_at,
+    };
+    kit.publish(&[retired("sensor-04"), retired("sensor-03")]).await;
+    let resolved: TemperatureAlert = alerts.events(1).await.remove(0);
+    assert_eq!((resolved.state, resolved.reason), (AlertState::Resolved, AlertReason::DeviceRetired));
+    assert_eq!((resolved.alert_id, resolved.changed_at), (firing.alert_id, changed_at));
     service.stop().await.unwrap();
 }
 

@@ -16,8 +16,14 @@ use testkit::{Kit, capture, eventually_within, log, temperature};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinSet, block_in_place};
 
-const TOPICS: [&str; 5] =
-    [topics::READINGS, topics::TEMPERATURE_ALERTS, "dlq.temperature-alert.v1", "retry.temperature-alert.v1", "state.temperature-alert.v1"];
+const TOPICS: [&str; 6] = [
+    topics::READINGS,
+    topics::DEVICE_STATUS,
+    topics::TEMPERATURE_ALERTS,
+    "dlq.temperature-alert.v1",
+    "retry.temperature-alert.v1",
+    "state.temperature-alert.v1",
+];
 const DEVICES: usize = 200;
 const CHUNKS: usize = 50;
 /// How long the readings flow, and with them the faults.

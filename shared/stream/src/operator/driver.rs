@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::Event;
+use events::{Event, Timestamp};
 
 use super::Operator;
 use super::partition::{Origin, PartitionState, Snapshot, SnapshotBounds, Step};
@@ -80,6 +80,14 @@ impl<O: Operator> Driver<O> {
         let mut records = Vec::new();
         let step = step(&self.operator, &self.writer);
         self.partition.apply(&step, (&event.key(), event), Origin::Retry, &mut Cause::default, &mut records)?;
+        self.say(records);
+        Ok(())
+    }
+
+    /// A device is retired; its key stands for it.
+    pub fn retire(&mut self, key: &str, at: Timestamp) -> Result<(), Failure> {
+        let mut records = Vec::new();
+        self.partition.retire(&step(&self.operator, &self.writer), key, at, &mut Cause::default, &mut records)?;
         self.say(records);
         Ok(())
     }

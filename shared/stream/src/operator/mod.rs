@@ -35,6 +35,8 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Service, or `<service>-<stage>`: consumer group and name of its state, retry and dead-letter topics.
     const STAGE: &'static str;
+    /// Keys are devices, and [`on_retired`](Self::on_retired) wants to hear of those that are gone for good.
+    const HEARS_RETIRED: bool = false;
 
     /// When the bridge took the event; the highest seen is the partition's time.
     fn received_at(&self, event: &Self::Event) -> Timestamp;
@@ -49,6 +51,11 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Works on what time or absence causes; `now` is the due time.
     fn on_time(&self, _key: &str, _now: Timestamp, _state: &mut Self::State, _outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// The device of `key` is retired: whatever it has open ends. `at` is when that was said.
+    fn on_retired(&self, _key: &str, _at: Timestamp, _state: &mut Self::State, _outputs: &mut Outputs<'_>) -> Result<(), Failure> {
         Ok(())
     }
 

@@ -80,6 +80,9 @@ pub(crate) struct PartitionState<S> {
     pub(crate) next_offset: i64,
     /// Next offset of the retry topic.
     pub(crate) retry_offset: i64,
+    /// Next offset among the devices' states, and the one that is kept.
+    pub(crate) status_offset: i64,
+    pub(crate) status_kept: i64,
     /// Its source is said to be silent since then.
     pub(crate) silent_since: Option<Timestamp>,
     /// At the end of the input since then.
@@ -101,6 +104,8 @@ impl<S: State> PartitionState<S> {
             time: Timestamp::MIN,
             next_offset: start,
             retry_offset: 0,
+            status_offset: 0,
+            status_kept: 0,
             silent_since: None,
             at_end: None,
             now: Instant::now(),
@@ -197,6 +202,23 @@ impl<S: State> PartitionState<S> {
         }
         schedule(entry, step.operator, &mut self.timers);
         Ok(())
+    }
+
+    /// Tells the operator that the device of `key` is retired; false where nothing is known of it.
+    pub(crate) fn retire<O: Operator<State = S>>(
+        &mut self,
+        step: &Step<'_, O>,
+        key: &str,
+        at: Timestamp,
+        cause: &mut dyn FnMut() -> Cause,
+        records: &mut Vec<OutRecord>,
+    ) -> Result<bool, Failure> {
+        let Some(entry) = self.keys.get_mut(key) else { return Ok(false) };
+        let mut outputs = Outputs::new(step, cause, records, &mut self.tallies);
+        step.operator.on_retired(key, at, &mut entry.state, &mut outputs)?;
+        announce(entry, &mut self.announced);
+        schedule(entry, step.operator, &mut self.timers);
+        Ok(true)
     }
 
     /// Moves the partition's time to `to`, running every timer due by then.

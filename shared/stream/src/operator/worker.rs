@@ -4,6 +4,7 @@
 //! partition: a revocation drops state and outputs of a partition together, and the next owner begins at what was
 //! committed.
 
+mod beside;
 mod commit;
 mod meters;
 
@@ -12,11 +13,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use events::{Event, Timestamp, topics};
+use events::{DeviceStatus, Event, Timestamp, topics};
 use meters::Meters;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, CommitMode};
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
 use service::{HealthCheck, Shutdown};
 use tokio::sync::watch;
 
@@ -71,8 +72,10 @@ pub(crate) fn run<O: Operator>(
                 number,
                 health,
                 decoder: Decoder::new(&context.registry, runtime),
+                statuses: Decoder::new(&context.registry, runtime),
                 restores: Restores { requests, answered, assignment: 0, awaited: BTreeMap::new() },
                 partitions: BTreeMap::new(),
+                partitions_came: false,
                 limit: dlq::Limit::new(context.config.dlq_limit),
                 committed_at: Instant::now(),
                 names: Names::of::<O>(context),
@@ -119,8 +122,11 @@ struct Worker<'a, O: Operator> {
     number: usize,
     health: &'a HealthCheck,
     decoder: Decoder<'a, O::Event>,
+    statuses: Decoder<'a, DeviceStatus>,
     restores: Restores<O>,
     partitions: BTreeMap<i32, Owned<O::State>>,
+    /// Since topics beside the input were assigned last.
+    partitions_came: bool,
     limit: dlq::Limit,
     committed_at: Instant,
     names: Names,
@@ -158,6 +164,7 @@ struct Restores<O: Operator> {
 struct Names {
     input: String,
     retry: String,
+    status: String,
     state: String,
 }
 
@@ -166,6 +173,7 @@ impl Names {
         Self {
             input: context.kafka.prefixed(O::Event::SCHEMA.topic),
             retry: context.kafka.prefixed(&topics::retry(O::STAGE)),
+            status: context.kafka.prefixed(DeviceStatus::SCHEMA.topic),
             state: context.kafka.prefixed(&topics::state(O::STAGE)),
         }
     }
@@ -174,9 +182,9 @@ impl Names {
 impl<O: Operator> Worker<'_, O> {
     fn run(&mut self, transactions: &Transactions, shutdown: &Shutdown) -> Result<Ended, Failure> {
         let kafka = &self.context.kafka;
-        let retry = kafka
-            .consumer(&format!("{}-retry", O::STAGE))?
-            .set("group.id", kafka.prefixed(&format!("{}-retry", O::STAGE)))
+        let beside = kafka
+            .consumer(&format!("{}-beside", O::STAGE))?
+            .set("group.id", kafka.prefixed(&format!("{}-beside", O::STAGE)))
             .create::<BaseConsumer>()?;
         let member = Member::join(kafka, O::STAGE, std::slice::from_ref(&self.names.input))?;
         self.health.not_ready("waits to hear which partitions are its own");
@@ -184,13 +192,14 @@ impl<O: Operator> Worker<'_, O> {
             self.health.beat();
             self.follow_operator()?;
             self.follow_changes(&member)?;
-            if self.take_restored(&member)? {
-                self.assign_retries(&retry)?;
+            self.take_restored(&member)?;
+            if std::mem::take(&mut self.partitions_came) {
+                self.assign_beside(&beside)?;
             }
             let waits = self.partitions.values().any(Owned::has_moved);
             let wait = if waits { POLL.min(self.context.config.commit_interval) } else { POLL };
             let started = self.take_turn(&member, wait)?;
-            self.take_redriven(&member, &retry)?;
+            self.take_beside(&member, &beside)?;
             self.judge_silence()?;
             if !self.commit(transactions, &member)? {
                 return Ok(Ended::Fenced);
@@ -233,23 +242,6 @@ impl<O: Operator> Worker<'_, O> {
         self.meters.taken.inc_by(taken as u64);
         self.follow_revocations(member);
         Ok(started)
-    }
-
-    fn take_redriven(&mut self, member: &Member, retry: &BaseConsumer) -> Result<(), Failure> {
-        if self.partitions.is_empty() {
-            return Ok(());
-        }
-        while let Some(redriven) = retry.poll(Duration::ZERO) {
-            match redriven.map_err(Failure::from) {
-                Ok(message) => self.take(&message, false, member, false)?,
-                Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
-                Err(later) => {
-                    later.note(&self.names.retry);
-                    break;
-                }
-            }
-        }
-        Ok(())
     }
 
     /// A new operator takes over: every key is brought in line with it.
@@ -300,11 +292,11 @@ impl<O: Operator> Worker<'_, O> {
         self.meters.owned.set(self.partitions.len() as f64);
     }
 
-    /// Starts the partitions that are restored by now; tells whether there were any.
-    fn take_restored(&mut self, member: &Member) -> Result<bool, Failure> {
+    /// Starts the partitions that are restored by now. The group waits for that, also where there are none.
+    fn take_restored(&mut self, member: &Member) -> Result<(), Failure> {
         let restored = match self.restores.answered.try_recv() {
             Ok(restored) => restored?,
-            Err(TryRecvError::Empty) => return Ok(false),
+            Err(TryRecvError::Empty) => return Ok(()),
             Err(TryRecvError::Disconnected) => return Err(Failure::fatal("the restoring thread has ended")),
         };
         let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
@@ -323,22 +315,18 @@ impl<O: Operator> Worker<'_, O> {
         // What was committed while the group changed may have been refused, and nobody is told.
         self.partitions.values_mut().for_each(|owned| owned.committed_offset = UNKNOWN);
         self.meters.owned.set(self.partitions.len() as f64);
+        self.partitions_came = true;
+        self.ready_if_restored();
+        Ok(())
+    }
+
+    fn ready_if_restored(&self) {
         if self.restores.awaited.is_empty() {
             self.health.ready();
         }
-        Ok(true)
     }
 
-    /// Reads retry[i] for every input partition i owned, from the position in its state.
-    fn assign_retries(&self, retry: &BaseConsumer) -> Result<(), Failure> {
-        let mut wanted = TopicPartitionList::new();
-        for (number, owned) in &self.partitions {
-            wanted.add_partition_offset(&self.names.retry, *number, Offset::Offset(owned.state.retry_offset))?;
-        }
-        retry.assign(&wanted).map_err(Failure::from)
-    }
-
-    /// Processes one message. Poison becomes a dead letter in the same transaction.
+    /// Processes one event, of the input or redriven.
     fn take(&mut self, message: &BorrowedMessage<'_>, from_input: bool, member: &Member, first: bool) -> Result<(), Failure> {
         let number = message.partition();
         let event = message.payload().map(|value| self.decode(message, value, member));
@@ -375,11 +363,18 @@ impl<O: Operator> Worker<'_, O> {
         if let Origin::Input { offset } = origin {
             state.next_offset = offset + 1;
         }
+        self.settle(message, outcome)
+    }
+
+    /// Poison becomes a dead letter in the same transaction.
+    fn settle(&mut self, message: &BorrowedMessage<'_>, outcome: Result<(), Failure>) -> Result<(), Failure> {
         match outcome {
             Ok(()) => self.limit.count(false),
             Err(Failure::Poison(poison)) => {
-                Failure::Poison(poison.clone()).note(&self.names.input);
-                pending.push(dlq::letter(&self.context.kafka, O::STAGE, &Record::from_message(message), &poison));
+                Failure::Poison(poison.clone()).note(message.topic());
+                if let Some(Owned { pending, .. }) = self.partitions.get_mut(&message.partition()) {
+                    pending.push(dlq::letter(&self.context.kafka, O::STAGE, &Record::from_message(message), &poison));
+                }
                 self.limit.count(true)
             }
             Err(failure) => Err(failure),
@@ -388,27 +383,39 @@ impl<O: Operator> Worker<'_, O> {
 
     fn decode(&mut self, message: &BorrowedMessage<'_>, value: &[u8], member: &Member) -> Result<O::Event, Failure> {
         match self.decoder.decode(value) {
-            Err(Failure::Transient(problem)) => self.decode_later(message.partition(), value, member, problem),
+            Err(Failure::Transient(problem)) => {
+                self.until_decoded(message.partition(), member, problem, |worker| worker.decoder.decode(value))
+            }
             outcome => outcome,
         }
     }
 
-    /// A registry out of reach is waited for while the partition is owned: all are paused, the group is kept alive.
+    /// A registry out of reach is waited for while the partition is owned: all are paused, the group goes on.
     #[cold]
-    fn decode_later(&mut self, number: i32, value: &[u8], member: &Member, mut problem: String) -> Result<O::Event, Failure> {
+    fn until_decoded<E>(
+        &mut self,
+        number: i32,
+        member: &Member,
+        mut problem: String,
+        mut decode: impl FnMut(&mut Self) -> Result<E, Failure>,
+    ) -> Result<E, Failure> {
         for attempt in 0.. {
             Failure::transient(&problem).note("decoding");
             self.health.not_ready(problem);
             self.health.beat();
-            member.wait(backoff(attempt, self.number as u64))?;
-            self.follow_changes(member)?;
-            if !self.partitions.contains_key(&number) {
-                break;
+            let until = Instant::now() + backoff(attempt, self.number as u64);
+            while Instant::now() < until {
+                member.wait(POLL)?;
+                self.follow_changes(member)?;
+                self.take_restored(member)?;
+                if !self.partitions.contains_key(&number) {
+                    return Err(Failure::transient("the partition is another's"));
+                }
             }
-            problem = match self.decoder.decode(value) {
+            problem = match decode(self) {
                 Err(Failure::Transient(problem)) => problem,
                 outcome => {
-                    self.health.ready();
+                    self.ready_if_restored();
                     return outcome;
                 }
             };

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use service::{Health, Shutdown, Supervisor, TaskFailed};
 use stream::dlq::DlqLimit;
 use stream::operator::{Operator, OperatorConfig, OperatorContext, Outputs, State, StateFormat};
-use stream::{EventWriter, Failure};
+use stream::{EventWriter, Failure, Registry};
 use testkit::{Kit, capture, eventually, temperature};
 use tokio::sync::watch;
 
@@ -22,7 +22,7 @@ pub(crate) fn reading(device: &str, at: i64, value: f64) -> Reading {
     temperature(device, at, value)
 }
 
-/// Says every tenth reading of a device, and a silence of a minute.
+/// Says every tenth reading of a device, a silence of a minute, and its retirement.
 pub(crate) struct EveryTenth;
 
 #[derive(Default, Serialize, Deserialize)]
@@ -44,6 +44,7 @@ impl Operator for EveryTenth {
     type State = Count;
 
     const STAGE: &'static str = STAGE;
+    const HEARS_RETIRED: bool = true;
 
     fn received_at(&self, reading: &Reading) -> Timestamp {
         reading.received_at
@@ -66,11 +67,16 @@ impl Operator for EveryTenth {
         state.last = None;
         outputs.emit(&status(key, format!("silent after {}", state.readings), now))
     }
+
+    fn on_retired(&self, key: &str, at: Timestamp, state: &mut Count, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        let Count { readings, .. } = std::mem::take(state);
+        outputs.emit(&status(key, format!("retired after {readings}"), at))
+    }
 }
 
 pub(crate) struct Running {
     shutdown: Shutdown,
-    health: Health,
+    pub(crate) health: Health,
     thread: std::thread::JoinHandle<Result<(), TaskFailed>>,
 }
 
@@ -90,13 +96,23 @@ pub(crate) fn config(workers: usize) -> OperatorConfig {
 
 /// One replica of an operator that says device statuses.
 pub(crate) fn start_with<O: Operator>(kit: &Kit, operators: watch::Receiver<Arc<O>>, config: OperatorConfig) -> Running {
-    let (kafka, registry, shutdown) = (kit.kafka.clone(), kit.registry.clone(), Shutdown::new());
+    start_through(kit, kit.registry.clone(), operators, config)
+}
+
+/// As [`start_with`], reading with the schemas of `registry`.
+pub(crate) fn start_through<O: Operator>(
+    kit: &Kit,
+    registry: Registry,
+    operators: watch::Receiver<Arc<O>>,
+    config: OperatorConfig,
+) -> Running {
+    let (kafka, own, shutdown) = (kit.kafka.clone(), kit.registry.clone(), Shutdown::new());
     let (stop, health) = (shutdown.clone(), Health::default());
     let (checks, started) = (health.clone(), health.check("started"));
     let thread = std::thread::spawn(move || {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let mut supervisor = Supervisor::new(stop);
-            let writer = EventWriter::new(STAGE, &kafka).with::<DeviceStatus>(&registry).await.unwrap();
+            let writer = EventWriter::new(STAGE, &kafka).with::<DeviceStatus>(&own).await.unwrap();
             let context = OperatorContext { kafka, registry, writer, config };
             stream::operator::start(&operators, &context, &checks, &mut supervisor);
             started.ready();
@@ -111,7 +127,7 @@ pub(crate) fn start_operator<O: Operator>(kit: &Kit, operator: O, config: Operat
 }
 
 /// One replica with two workers.
-fn start(kit: &Kit) -> Running {
+pub(crate) fn start(kit: &Kit) -> Running {
     start_operator(kit, EveryTenth, config(2))
 }
 
@@ -232,29 +248,4 @@ async fn a_replica_without_its_input_topic_is_not_ready_and_hears_of_the_topic_o
     kit.renew(&TOPICS[..1]).await;
     eventually("it is ready", || async { replica.health.not_ready().is_empty().then_some(()) }).await;
     replica.stop();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_redriven_record_comes_back_through_the_retry_topic_once() {
-    let kit = Kit::with_topics(&TOPICS).await;
-    let running = start(&kit);
-    kit.publish(&(0..9).map(|at| reading("sensor-1", at, 1.0)).collect::<Vec<_>>()).await;
-    caught_up(&kit).await;
-    let partition = {
-        let mut input = capture(&kit, topics::READINGS);
-        input.records(1).await[0].position.partition
-    };
-    let writer = EventWriter::new("fieldctl", &kit.kafka).with::<Reading>(&kit.registry).await.unwrap();
-    let mut redriven = writer.record(&reading("sensor-1", 5, 2.0), &stream::Cause::default(), None).unwrap();
-    redriven.topic = kit.kafka.prefixed("retry.temperature-alert.v1");
-    kit.publish_records(vec![redriven.partition(partition)]).await;
-    let first: Vec<DeviceStatus> = capture(&kit, topics::DEVICE_STATUS).events(1).await;
-    assert_eq!(first[0].reason, "reading 10");
-    running.stop();
-    let again = start(&kit);
-    kit.publish(&(10..20).map(|at| reading("sensor-1", at, 1.0)).collect::<Vec<_>>()).await;
-    caught_up(&kit).await;
-    again.stop();
-    let reasons: Vec<String> = said(&kit).await.into_iter().map(|(_, reason)| reason).collect();
-    assert_eq!(reasons, ["reading 10", "reading 20"]);
 }

@@ -15,8 +15,14 @@ use crate::RULES;
 pub(crate) const STAGE: &str = "temperature-alert";
 
 /// What the service reads and writes; it refuses to start without one of them.
-pub(crate) const TOPICS: [&str; 5] =
-    [topics::READINGS, topics::TEMPERATURE_ALERTS, "dlq.temperature-alert.v1", "retry.temperature-alert.v1", "state.temperature-alert.v1"];
+pub(crate) const TOPICS: [&str; 6] = [
+    topics::READINGS,
+    topics::DEVICE_STATUS,
+    topics::TEMPERATURE_ALERTS,
+    "dlq.temperature-alert.v1",
+    "retry.temperature-alert.v1",
+    "state.temperature-alert.v1",
+];
 /// What it writes.
 pub(crate) const OUTPUTS: [&str; 2] = [topics::TEMPERATURE_ALERTS, "state.temperature-alert.v1"];
 
