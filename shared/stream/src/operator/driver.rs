@@ -12,6 +12,7 @@ use super::Operator;
 use super::partition::{Origin, PartitionState, Snapshot, SnapshotBounds, Step};
 use super::progress::Progress;
 use super::state::{StateFormat, decode_snapshot};
+use super::wave::Wave;
 use crate::record::Cause;
 use crate::{EventWriter, Failure, OutRecord};
 
@@ -62,15 +63,21 @@ impl<O: Operator> Driver<O> {
     /// Processes the next `count` records of the log. Poison is passed over, as its dead letter would be.
     pub fn process(&mut self, count: usize) -> Result<(), Failure> {
         let mut records = Vec::new();
-        for _ in 0..count {
-            let offset = self.partition.next_offset;
-            let Some((key, event)) = self.log.get(offset as usize) else { break };
-            let step = step(&self.operator, &self.writer);
-            match self.partition.apply(&step, (key, event), Origin::Input { offset }, &mut Cause::default, &mut records) {
-                Ok(()) | Err(Failure::Poison(_)) => {}
-                Err(failure) => return Err(failure),
+        let mut wave = Wave::default();
+        let next = self.partition.next_offset as usize;
+        for (key, event) in self.log.iter().skip(next).take(count) {
+            let at = self.operator.received_at(event);
+            if !wave.admits::<O>(&self.partition, key, at) {
+                end_wave(&mut self.partition, &self.operator, &self.writer, &mut wave, &mut records)?;
+            }
+            // Its timers run first.
+            if O::BATCH == 1 || self.partition.has_due(at) {
+                apply(&mut self.partition, &step(&self.operator, &self.writer), (key, event), &mut records)?;
+            } else {
+                wave.push(self.partition.number, key, (key.as_str(), event));
             }
         }
+        end_wave(&mut self.partition, &self.operator, &self.writer, &mut wave, &mut records)?;
         self.say(records);
         Ok(())
     }
@@ -155,10 +162,7 @@ impl<O: Operator> Driver<O> {
         let step = Step { replaying: true, ..step(&self.operator, &self.writer) };
         for offset in progress.replay_from..to {
             let Some((key, event)) = self.log.get(offset as usize) else { break };
-            match self.partition.apply(&step, (key, event), Origin::Input { offset }, &mut Cause::default, &mut records) {
-                Ok(()) | Err(Failure::Poison(_)) => {}
-                Err(failure) => return Err(failure),
-            }
+            apply(&mut self.partition, &step, (key, event), &mut records)?;
         }
         self.partition.end_replay(progress, to);
         self.say(records);
@@ -188,6 +192,38 @@ impl<O: Operator> Driver<O> {
     }
 }
 
+/// The batch step for all of a wave, then each event.
+fn end_wave<O: Operator>(
+    partition: &mut PartitionState<O::State>,
+    operator: &O,
+    writer: &EventWriter,
+    wave: &mut Wave<(&str, &O::Event)>,
+    records: &mut Vec<OutRecord>,
+) -> Result<(), Failure> {
+    let events = wave.end();
+    let mut batch: Vec<_> = events.iter().map(|(key, event)| (*event, partition.lend(key))).collect();
+    operator.prepare(&mut batch)?;
+    for ((key, _), (_, state)) in events.iter().zip(batch) {
+        partition.take_back(key, state);
+    }
+    let step = Step { prepared: true, ..step(operator, writer) };
+    events.into_iter().try_for_each(|event| apply(partition, &step, event, records))
+}
+
+/// Applies the log's next event. Poison is passed over, as its dead letter would be.
+fn apply<O: Operator>(
+    partition: &mut PartitionState<O::State>,
+    step: &Step<'_, O>,
+    event: (&str, &O::Event),
+    records: &mut Vec<OutRecord>,
+) -> Result<(), Failure> {
+    let origin = Origin::Input { offset: partition.next_offset };
+    match partition.apply(step, event, origin, &mut Cause::default, records) {
+        Ok(()) | Err(Failure::Poison(_)) => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}
+
 fn step<'a, O>(operator: &'a O, writer: &'a EventWriter) -> Step<'a, O> {
-    Step { operator, writer, input: "", replaying: false }
+    Step::new(operator, writer, "")
 }

@@ -12,6 +12,7 @@ mod progress;
 mod restore;
 mod state;
 mod transaction;
+mod wave;
 mod worker;
 
 use std::sync::Arc;
@@ -37,9 +38,18 @@ pub trait Operator: Send + Sync + 'static {
     const STAGE: &'static str;
     /// Keys are devices, and [`on_retired`](Self::on_retired) wants to hear of those that are gone for good.
     const HEARS_RETIRED: bool = false;
+    /// How many events [`prepare`](Self::prepare) is given at most; 1: there is no batch step.
+    const BATCH: usize = 1;
 
     /// When the bridge took the event; the highest seen is the partition's time.
     fn received_at(&self, event: &Self::Event) -> Timestamp;
+
+    /// The batch step: looks at events of different keys together, each with its key's state, before
+    /// [`on_event`](Self::on_event) works on them one by one. What it finds it leaves in the states, and it leaves the state
+    /// of an event alone that `on_event` will refuse.
+    fn prepare(&self, _batch: &mut [(&Self::Event, Self::State)]) -> Result<(), Failure> {
+        Ok(())
+    }
 
     /// Works on one event of `key`.
     fn on_event(&self, key: &str, event: &Self::Event, state: &mut Self::State, outputs: &mut Outputs<'_>) -> Result<(), Failure>;

@@ -46,6 +46,14 @@ pub(crate) struct Step<'a, O> {
     pub(crate) input: &'a str,
     /// Rebuilding memory: what is said now was said before, or is new.
     pub(crate) replaying: bool,
+    /// The batch step is done.
+    pub(crate) prepared: bool,
+}
+
+impl<'a, O> Step<'a, O> {
+    pub(crate) fn new(operator: &'a O, writer: &'a EventWriter, input: &'a str) -> Self {
+        Self { operator, writer, input, replaying: false, prepared: false }
+    }
 }
 
 /// A change that no snapshot holds yet.
@@ -183,6 +191,12 @@ impl<S: State> PartitionState<S> {
         if mark.is_some_and(|mark| entry.next_offset > mark.offset) {
             return Ok(());
         }
+        if O::BATCH > 1 && !step.prepared {
+            let mut alone = [(event, std::mem::take(&mut entry.state))];
+            let outcome = step.operator.prepare(&mut alone);
+            [(_, entry.state)] = alone;
+            outcome?;
+        }
         let said = records.len();
         let mut outputs = Outputs::new(step, cause, records, &mut self.tallies);
         let outcome = step.operator.on_event(key, event, &mut entry.state, &mut outputs);
@@ -202,6 +216,20 @@ impl<S: State> PartitionState<S> {
         }
         schedule(entry, step.operator, &mut self.timers);
         Ok(())
+    }
+
+    /// Whether a timer is due by `at`, or may be: a timer that has moved is not known to.
+    pub(crate) fn has_due(&self, at: Timestamp) -> bool {
+        self.timers.first().is_some_and(|(due, _)| *due <= at)
+    }
+
+    /// Takes a key's state out for the batch step.
+    pub(crate) fn lend(&mut self, key: &str) -> S {
+        std::mem::take(&mut self.keys.get_or_default(key).state)
+    }
+
+    pub(crate) fn take_back(&mut self, key: &str, state: S) {
+        self.keys.get_or_default(key).state = state;
     }
 
     /// Tells the operator that the device of `key` is retired; false where nothing is known of it.

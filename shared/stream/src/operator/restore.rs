@@ -208,7 +208,7 @@ impl<'a, O: Operator> Restorer<'a, O> {
     fn replay(&mut self, operator: &O, from: i64, to: i64, state: &mut PartitionState<O::State>) -> Result<(u64, Vec<OutRecord>), Failure> {
         let (mut replayed, mut said) = (0, Vec::new());
         if from < to {
-            let step = Step { operator, writer: &self.context.writer, input: &self.input, replaying: true };
+            let step = Step { replaying: true, ..Step::new(operator, &self.context.writer, &self.input) };
             let mut decoder = self.decoder.clone();
             self.read(&self.input, state.number, Offset::Offset(from), |message| {
                 if message.offset() >= to {

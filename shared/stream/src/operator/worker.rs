@@ -25,6 +25,7 @@ use super::partition::{Origin, PartitionState, Step};
 use super::restore::{Request, Restored, Restorer};
 use super::state::{RETRY_POSITION_KEY, SILENT_SINCE_KEY};
 use super::transaction::Transactions;
+use super::wave::Wave;
 use super::{Operator, OperatorContext, SourceChange};
 use crate::consumer::{Change, Member, Polled};
 use crate::decode::Decoder;
@@ -76,6 +77,7 @@ pub(crate) fn run<O: Operator>(
                 restores: Restores { requests, answered, assignment: 0, awaited: BTreeMap::new() },
                 partitions: BTreeMap::new(),
                 partitions_came: false,
+                turn_begins: false,
                 limit: dlq::Limit::new(context.config.dlq_limit),
                 committed_at: Instant::now(),
                 names: Names::of::<O>(context),
@@ -127,6 +129,8 @@ struct Worker<'a, O: Operator> {
     partitions: BTreeMap<i32, Owned<O::State>>,
     /// Since topics beside the input were assigned last.
     partitions_came: bool,
+    /// The next event is the first of its turn.
+    turn_begins: bool,
     limit: dlq::Limit,
     committed_at: Instant,
     names: Names,
@@ -139,6 +143,8 @@ struct Owned<S> {
     /// To be written with the next transaction.
     pending: Vec<OutRecord>,
     committed_offset: i64,
+    /// The assignment it came with: a partition may go and come back while a message of it waits.
+    assignment: u64,
 }
 
 impl<S> Owned<S> {
@@ -149,6 +155,21 @@ impl<S> Owned<S> {
     fn is_written_for(&self) -> bool {
         !self.pending.is_empty()
     }
+}
+
+/// How a message came.
+#[derive(Clone, Copy)]
+enum Via {
+    Input { prepared: bool },
+    Retry,
+}
+
+/// A message that waits for others to be prepared with it.
+struct Gathered<'m, E> {
+    message: BorrowedMessage<'m>,
+    key: String,
+    event: Result<Option<E>, Failure>,
+    assignment: u64,
 }
 
 /// Partitions on their way from another owner to this one.
@@ -216,6 +237,7 @@ impl<O: Operator> Worker<'_, O> {
     fn take_turn(&mut self, member: &Member, mut wait: Duration) -> Result<Option<Instant>, Failure> {
         let mut started = None;
         let mut taken = 0;
+        let mut wave = Wave::default();
         while taken < self.context.config.max_poll_records {
             match member.poll(wait)? {
                 Polled::Message(message) => {
@@ -223,9 +245,14 @@ impl<O: Operator> Worker<'_, O> {
                         let now = Instant::now();
                         self.partitions.values_mut().for_each(|owned| owned.state.now = now);
                         started = Some(now);
+                        self.turn_begins = true;
                     }
                     taken += 1;
-                    self.take(&message, true, member, taken == 1)?;
+                    if O::BATCH > 1 {
+                        self.gather(message, &mut wave, member)?;
+                    } else {
+                        self.take(&message, Via::Input { prepared: false }, member)?;
+                    }
                 }
                 Polled::End(partition) => {
                     if let Some(owned) = self.partitions.get_mut(&partition) {
@@ -239,6 +266,7 @@ impl<O: Operator> Worker<'_, O> {
             }
             wait = Duration::ZERO;
         }
+        self.end_wave(&mut wave)?;
         self.meters.taken.inc_by(taken as u64);
         self.follow_revocations(member);
         Ok(started)
@@ -248,7 +276,7 @@ impl<O: Operator> Worker<'_, O> {
     fn follow_operator(&mut self) -> Result<(), Failure> {
         if self.operators.has_changed().unwrap_or(false) {
             self.operator = Arc::clone(&self.operators.borrow_and_update());
-            let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
+            let step = Step::new(&*self.operator, &self.context.writer, &self.names.input);
             for owned in self.partitions.values_mut() {
                 owned.state.reconcile(&step, &mut owned.pending)?;
             }
@@ -299,7 +327,7 @@ impl<O: Operator> Worker<'_, O> {
             Err(TryRecvError::Empty) => return Ok(()),
             Err(TryRecvError::Disconnected) => return Err(Failure::fatal("the restoring thread has ended")),
         };
-        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
+        let step = Step::new(&*self.operator, &self.context.writer, &self.names.input);
         let mut starts = Vec::with_capacity(restored.partitions.len());
         for (mut state, mut pending) in restored.partitions {
             let number = state.number;
@@ -309,7 +337,7 @@ impl<O: Operator> Worker<'_, O> {
             self.restores.awaited.remove(&number);
             state.reconcile(&step, &mut pending)?;
             starts.push(((self.names.input.clone(), number), Offset::Offset(state.next_offset)));
-            self.partitions.insert(number, Owned { state, pending, committed_offset: UNKNOWN });
+            self.partitions.insert(number, Owned { state, pending, committed_offset: UNKNOWN, assignment: restored.assignment });
         }
         member.start(&starts)?;
         // What was committed while the group changed may have been refused, and nobody is told.
@@ -326,33 +354,104 @@ impl<O: Operator> Worker<'_, O> {
         }
     }
 
-    /// Processes one event, of the input or redriven.
-    fn take(&mut self, message: &BorrowedMessage<'_>, from_input: bool, member: &Member, first: bool) -> Result<(), Failure> {
+    /// Takes a message of the input into the wave of those that are prepared together.
+    fn gather<'m>(
+        &mut self,
+        message: BorrowedMessage<'m>,
+        wave: &mut Wave<Gathered<'m, O::Event>>,
+        member: &Member,
+    ) -> Result<(), Failure> {
+        let event = self.read(&message, member);
+        let key = String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned();
         let number = message.partition();
-        let event = message.payload().map(|value| self.decode(message, value, member));
-        self.follow_revocations(member);
-        let Some(Owned { state, pending, .. }) = self.partitions.get_mut(&number) else { return Ok(()) };
-        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
-        let origin = if from_input {
-            if message.offset() < state.next_offset {
-                return Ok(());
+        let Some(assignment) = self.assignment(number) else { return Ok(()) };
+        if let Ok(Some(decoded)) = &event {
+            let at = self.operator.received_at(decoded);
+            if !self.partitions.get(&number).is_some_and(|owned| wave.admits::<O>(&owned.state, &key, at)) {
+                self.end_wave(wave)?;
             }
-            state.at_end = None;
-            Origin::Input { offset: message.offset() }
-        } else {
-            state.retry_offset = message.offset() + 1;
-            pending.push(own_record(&self.names.state, number, RETRY_POSITION_KEY, Some(state.retry_offset)));
-            Origin::Retry
+            // Its timers run first.
+            if self.partitions.get(&number).is_some_and(|owned| owned.state.has_due(at)) {
+                return self.work_on(&message, event, Via::Input { prepared: false });
+            }
+        }
+        wave.push(number, &key, Gathered { message, key: key.clone(), event, assignment });
+        Ok(())
+    }
+
+    /// The batch step for all of the wave, then each of its events.
+    fn end_wave(&mut self, wave: &mut Wave<Gathered<'_, O::Event>>) -> Result<(), Failure> {
+        let mut gathered = wave.end();
+        gathered.retain(|one| self.assignment(one.message.partition()) == Some(one.assignment));
+        let (mut lent, mut batch) = (Vec::with_capacity(gathered.len()), Vec::with_capacity(gathered.len()));
+        for Gathered { message, key, event, .. } in &gathered {
+            if let (Ok(Some(event)), Some(owned)) = (event, self.partitions.get_mut(&message.partition())) {
+                lent.push((message.partition(), key));
+                batch.push((event, owned.state.lend(key)));
+            }
+        }
+        self.operator.prepare(&mut batch)?;
+        for ((number, key), (_, state)) in lent.into_iter().zip(batch) {
+            if let Some(owned) = self.partitions.get_mut(&number) {
+                owned.state.take_back(key, state);
+            }
+        }
+        for Gathered { message, event, .. } in gathered {
+            self.work_on(&message, event, Via::Input { prepared: true })?;
+        }
+        Ok(())
+    }
+
+    /// Processes one message alone.
+    fn take(&mut self, message: &BorrowedMessage<'_>, via: Via, member: &Member) -> Result<(), Failure> {
+        let event = self.read(message, member);
+        self.work_on(message, event, via)
+    }
+
+    /// Decodes a message. Transient: its partition is another's by now, or came back and begins anew.
+    fn read(&mut self, message: &BorrowedMessage<'_>, member: &Member) -> Result<Option<O::Event>, Failure> {
+        let event = message.payload().map(|value| self.decode(message, value, member)).transpose();
+        self.follow_revocations(member);
+        event
+    }
+
+    fn assignment(&self, number: i32) -> Option<u64> {
+        self.partitions.get(&number).map(|owned| owned.assignment)
+    }
+
+    fn work_on(&mut self, message: &BorrowedMessage<'_>, event: Result<Option<O::Event>, Failure>, via: Via) -> Result<(), Failure> {
+        if matches!(event, Err(Failure::Transient(_))) {
+            return Ok(());
+        }
+        let number = message.partition();
+        let Some(Owned { state, pending, .. }) = self.partitions.get_mut(&number) else { return Ok(()) };
+        let mut step = Step::new(&*self.operator, &self.context.writer, &self.names.input);
+        let origin = match via {
+            Via::Input { prepared } => {
+                if message.offset() < state.next_offset {
+                    return Ok(());
+                }
+                state.at_end = None;
+                step.prepared = prepared;
+                Origin::Input { offset: message.offset() }
+            }
+            Via::Retry => {
+                state.retry_offset = message.offset() + 1;
+                pending.push(own_record(&self.names.state, number, RETRY_POSITION_KEY, Some(state.retry_offset)));
+                Origin::Retry
+            }
         };
         let outcome = match event {
-            None => Ok(()),
-            Some(Err(failure)) => Err(failure),
-            Some(Ok(event)) => {
+            Ok(None) => Ok(()),
+            Err(failure) => Err(failure),
+            Ok(Some(event)) => {
                 let at = self.operator.received_at(&event);
-                if first {
+                if std::mem::take(&mut self.turn_begins) {
                     self.meters.age(at);
                 }
-                if from_input && let Some(since) = state.silent_since.take() {
+                if origin != Origin::Retry
+                    && let Some(since) = state.silent_since.take()
+                {
                     pending.push(own_record(&self.names.state, number, SILENT_SINCE_KEY, None));
                     state.source(&step, SourceChange::Speaks { partition: number, since, at }, pending)?;
                 }
@@ -399,6 +498,7 @@ impl<O: Operator> Worker<'_, O> {
         mut problem: String,
         mut decode: impl FnMut(&mut Self) -> Result<E, Failure>,
     ) -> Result<E, Failure> {
+        let held = self.assignment(number);
         for attempt in 0.. {
             Failure::transient(&problem).note("decoding");
             self.health.not_ready(problem);
@@ -408,7 +508,7 @@ impl<O: Operator> Worker<'_, O> {
                 member.wait(POLL)?;
                 self.follow_changes(member)?;
                 self.take_restored(member)?;
-                if !self.partitions.contains_key(&number) {
+                if self.assignment(number) != held {
                     return Err(Failure::transient("the partition is another's"));
                 }
             }
@@ -429,7 +529,7 @@ impl<O: Operator> Worker<'_, O> {
         if patience.is_zero() {
             return Ok(());
         }
-        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.input, replaying: false };
+        let step = Step::new(&*self.operator, &self.context.writer, &self.names.input);
         for (number, Owned { state, pending, .. }) in &mut self.partitions {
             let silent = state.at_end.is_some_and(|at_end| at_end.elapsed() >= patience);
             if silent && state.silent_since.is_none() && state.time > Timestamp::MIN {

@@ -7,6 +7,7 @@ use stream::EventWriter;
 use stream::operator::Operator;
 use stream::operator::driver::{Driver, Said};
 
+use crate::batch::Counting;
 use crate::busy::Busy;
 use crate::operator::{EveryTenth, reading};
 
@@ -74,6 +75,15 @@ proptest! {
     fn also_where_keys_share_a_limit_and_are_forgotten(log in log(), acts in prop::collection::vec(act(), 0..60)) {
         let busy = || Busy { watched: "sensor", most: Some(2) };
         prop_assert_eq!(cut(driver(busy(), &log), &acts), cut(driver(busy(), &log), &[]));
+    }
+}
+
+proptest! {
+    #[test]
+    fn what_is_prepared_together_changes_nothing(log in log(), acts in prop::collection::vec(act(), 0..60)) {
+        let one_by_one = cut(driver(Counting::<1>::default(), &log), &[]);
+        prop_assert_eq!(cut(driver(Counting::<3>::default(), &log), &[]), one_by_one.clone());
+        prop_assert_eq!(cut(driver(Counting::<3>::default(), &log), &acts), one_by_one);
     }
 }
 

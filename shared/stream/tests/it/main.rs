@@ -1,6 +1,7 @@
 //! The runtime against real Kafka and registry.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failing test panics")]
 
+mod batch;
 mod beside;
 mod busy;
 mod driver;

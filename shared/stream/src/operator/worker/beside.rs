@@ -8,7 +8,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{Owned, Worker, own_record};
+use super::{Owned, Via, Worker, own_record};
 use crate::Failure;
 use crate::consumer::Member;
 use crate::operator::Operator;
@@ -41,7 +41,7 @@ impl<O: Operator> Worker<'_, O> {
             match beside.poll(Duration::ZERO).transpose().map_err(Failure::from) {
                 Ok(None) => break,
                 Ok(Some(message)) if message.topic() == self.names.status => self.hear(&message, member)?,
-                Ok(Some(message)) => self.take(&message, false, member, false)?,
+                Ok(Some(message)) => self.take(&message, Via::Retry, member)?,
                 Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
                 Err(later) => {
                     later.note(&self.names.retry);
@@ -60,8 +60,11 @@ impl<O: Operator> Worker<'_, O> {
             outcome => outcome,
         });
         self.follow_revocations(member);
+        if matches!(status, Some(Err(Failure::Transient(_)))) {
+            return Ok(());
+        }
         let Some(Owned { state, pending, .. }) = self.partitions.get_mut(&number) else { return Ok(()) };
-        let step = Step { operator: &*self.operator, writer: &self.context.writer, input: &self.names.status, replaying: false };
+        let step = Step::new(&*self.operator, &self.context.writer, &self.names.status);
         state.status_offset = message.offset() + 1;
         let key = String::from_utf8_lossy(message.key().unwrap_or_default());
         let outcome = match status {
