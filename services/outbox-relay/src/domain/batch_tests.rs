@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::{Backoff, Fault, NextStep, RowId, Slot};
+use crate::domain::{Backoff, Fault, NextStep, Place, RowId, Slot};
 
 fn row(id: i64, aggregate: &str, topic: &str) -> Row {
     let aggregate = Aggregate { kind: "notification".into(), id: aggregate.into() };
-    Row { id: RowId(id), slot: Slot(0), aggregate, topic: topic.into(), payload: Vec::new(), headers: "{}".into() }
+    Row { id: RowId(id), place: Place([0; 6]), slot: Slot(0), aggregate, topic: topic.into(), payload: Vec::new(), headers: "{}".into() }
 }
 
 fn no_holds() -> Holds {

@@ -3,15 +3,15 @@
 //! Deleted rows stay in the index for as long as any transaction may see them; a reader that starts at the front walks
 //! over all of them, again and again. Guarantees: nothing that is or may become visible is below the mark. Ids become
 //! visible out of order, so the mark rises past an id only with a read after the end of every transaction that ran when the
-//! id was read, and a second later, for writers that draw ids before they have a number. Should a row appear below it all
+//! id was read, and a moment later, for writers that draw ids before they have a number. Should a row appear below it all
 //! the same, the sweep finds it.
 
 use std::time::{Duration, Instant};
 
 use super::RowId;
 
-/// For writers that draw an id before they have a transaction number.
-const LINGER: Duration = Duration::from_secs(1);
+/// For writers that draw an id before they have a transaction number: Postgres gives them one within the same statement.
+const LINGER: Duration = Duration::from_millis(250);
 /// How often to read from the very front.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 

@@ -2,20 +2,20 @@
 
 mod backoff;
 mod batch;
-mod depth;
 mod holds;
 mod leases;
 mod low_water;
 mod pace;
+mod reading;
 mod row;
 mod share;
 
 pub use backoff::Backoff;
 pub use batch::{Delivery, Doubts, Outcome, Plan, judge, plan};
-pub use depth::Depth;
 pub use holds::{Fault, Holds, NextStep};
 pub use leases::{Lease, Leases};
 pub use low_water::LowWater;
 pub use pace::Pace;
-pub use row::{Aggregate, Epoch, Row, RowId, Slot};
+pub use reading::{Path, Reading};
+pub use row::{Aggregate, Epoch, Place, Row, RowId, Seen, Slot};
 pub use share::{Claims, SLOTS, fair_share};

@@ -7,6 +7,17 @@ use std::sync::Arc;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowId(pub i64);
 
+/// Where the database keeps a row, in its own words: it is found again without an index. Another row may be there later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place(pub [u8; 6]);
+
+/// A row as it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    pub id: RowId,
+    pub place: Place,
+}
+
 /// A share of the aggregates, 0 to 63: what one relay leases.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub i16);
@@ -33,10 +44,17 @@ impl fmt::Display for Aggregate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub id: RowId,
+    pub place: Place,
     pub slot: Slot,
     pub aggregate: Aggregate,
     pub topic: Arc<str>,
     pub payload: Vec<u8>,
     /// A JSON object.
     pub headers: String,
+}
+
+impl Row {
+    pub fn seen(&self) -> Seen {
+        Seen { id: self.id, place: self.place }
+    }
 }

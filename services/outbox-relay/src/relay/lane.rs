@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::{Parts, Trouble};
 use crate::adapters::postgres::Extent;
-use crate::domain::{Depth, Doubts, Holds, Lease, LowWater, Pace, Row, RowId, SLOTS, plan};
+use crate::domain::{Doubts, Holds, Lease, LowWater, Pace, Path, Reading, Row, SLOTS, Seen, plan};
 use crate::tenure::Trust;
 
 /// Rows above this size are sent with nothing of their aggregate behind them: Kafka might reject them.
@@ -23,12 +23,12 @@ pub(super) struct Lane {
     place: (usize, usize),
     pub(super) holds: Holds,
     pub(super) doubts: Doubts,
-    depth: Depth,
+    reading: Reading,
     pace: Pace,
     low_water: LowWater,
     generation: u64,
     /// Not deleted yet, with the leases they were read under.
-    pub(super) acknowledged: Vec<RowId>,
+    pub(super) acknowledged: Vec<Seen>,
     pub(super) leases: Vec<Lease>,
 }
 
@@ -78,7 +78,7 @@ impl Lane {
             place: (lane, relay.lanes),
             holds: Holds::new(retry.attempts, retry.backoff()),
             doubts: Doubts::new(LARGE),
-            depth: Depth::new(relay.batch),
+            reading: Reading::new(relay.batch),
             pace: Pace::new(relay.idle_shortest, relay.idle_longest, now),
             low_water: LowWater::new(now),
             generation: 0,
@@ -132,11 +132,16 @@ impl Lane {
         let Parts { store, config, .. } = &*self.parts;
         let now = Instant::now();
         let above = self.low_water.read_above(now);
-        let depth = self.depth.of(self.leases.len());
-        let extent = Extent { above, depth, rows: config.relay.batch, bytes: config.relay.batch_bytes.as_u64() };
         let waiting = self.holds.waiting(now);
-        let rows = store.pending(&self.leases, &waiting, extent).await.map_err(Trouble::Postgres)?;
-        let more = self.is_more_waiting(&rows);
+        let slots = self.leases.len();
+        let mut path = self.reading.path(slots);
+        let extent = |path| Extent { above, path, rows: config.relay.batch, bytes: config.relay.batch_bytes.as_u64() };
+        let mut rows = store.pending(&self.leases, &waiting, extent(path)).await.map_err(Trouble::Postgres)?;
+        if matches!(path, Path::Ids { .. }) && !self.is_full(&rows) {
+            path = self.reading.by_slots(slots);
+            rows = store.pending(&self.leases, &waiting, extent(path)).await.map_err(Trouble::Postgres)?;
+        }
+        let more = self.is_more_waiting(path, &rows);
         let id = |row: &Row| row.id;
         self.low_water.read(above, rows.first().map(id), rows.last().map(id), self.holds.lowest(), !more, now);
         if self.low_water.wants_horizon(now) {
@@ -146,18 +151,22 @@ impl Lane {
         Ok((rows, more))
     }
 
-    /// Whether the outbox is likely to hold more than `rows`; sets how deep to read next.
-    fn is_more_waiting(&mut self, rows: &[Row]) -> bool {
+    /// Whether the outbox is likely to hold more than `rows`; learns how to read next.
+    fn is_more_waiting(&mut self, path: Path, rows: &[Row]) -> bool {
         let mut of_slot = [0; SLOTS];
         for row in rows {
             of_slot[row.slot.0 as usize % SLOTS] += 1;
         }
         let most = of_slot.into_iter().max().unwrap_or_default();
-        let slots = self.leases.len();
-        let cut_short = most >= self.depth.of(slots);
-        self.depth.learn(slots, rows.len(), most);
+        let span = rows.last().zip(rows.first()).map_or(0, |(last, first)| last.id.0 - first.id.0);
+        self.reading.learn(path, self.leases.len(), rows.len(), most, span);
+        let cut_short = matches!(path, Path::Slots { each } if most >= each);
+        cut_short || self.is_full(rows)
+    }
+
+    fn is_full(&self, rows: &[Row]) -> bool {
         let bytes: usize = rows.iter().map(|row| row.payload.len()).sum();
         let relay = &self.parts.config.relay;
-        cut_short || rows.len() >= relay.batch || bytes as u64 >= relay.batch_bytes.as_u64()
+        rows.len() >= relay.batch || bytes as u64 >= relay.batch_bytes.as_u64()
     }
 }

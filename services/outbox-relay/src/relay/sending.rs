@@ -37,7 +37,7 @@ impl Lane {
         self.acknowledged.reserve(outcome.published.len());
         for row in &outcome.published {
             self.holds.lift(&row.aggregate);
-            self.acknowledged.push(row.id);
+            self.acknowledged.push(row.seen());
         }
         self.parts.measures.published.inc_by(outcome.published.len() as u64);
         for (row, delivery) in outcome.failed {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use outbox_relay::adapters::postgres::{Dead, Extent};
-use outbox_relay::domain::{Lease, RowId, Slot};
+use outbox_relay::adapters::postgres::{Dead, Extent, Store};
+use outbox_relay::domain::{Lease, Path, RowId, Seen, Slot};
 use testkit::eventually;
 
 use crate::fixture::Fixture;
 use crate::writers::{event, write};
 
 const LONG: Duration = Duration::from_mins(1);
-const EXTENT: Extent = Extent { above: RowId(0), depth: 10, rows: 10, bytes: 1_000 };
+const EXTENT: Extent = Extent { above: RowId(0), path: Path::Slots { each: 10 }, rows: 10, bytes: 1_000 };
 
 fn all_slots() -> Vec<Slot> {
     (0..64).map(Slot).collect()
@@ -57,11 +57,11 @@ async fn a_former_owner_deletes_and_buries_nothing() {
     let of = |leases: &[Lease]| *leases.iter().find(|lease| lease.slot == row.slot).unwrap();
     // The same owner once more: the epoch alone tells the two apart.
     let now = store.claim("relay", &all_slots(), LONG).await.unwrap();
-    assert_eq!(store.delete("relay", &[of(&former)], &[row.id], false).await.unwrap(), 0);
+    assert_eq!(store.delete("relay", &[of(&former)], &[row.seen()], false).await.unwrap(), 0);
     assert!(!store.bury("relay", of(&former), dead).await.unwrap());
-    assert_eq!(store.delete("another", &[of(&now)], &[row.id], false).await.unwrap(), 0);
+    assert_eq!(store.delete("another", &[of(&now)], &[row.seen()], false).await.unwrap(), 0);
     assert_eq!(fixture.pending().await, 1);
-    assert_eq!(store.delete("relay", &now, &[row.id], false).await.unwrap(), 1);
+    assert_eq!(store.delete("relay", &now, &[row.seen()], false).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -71,18 +71,25 @@ async fn a_batch_keeps_to_its_slots_and_its_extent() {
     let events: Vec<_> = (0..100).map(|n| event(&fixture.topic, &format!("n-{}", n % 40), vec![b'x'; 100])).collect();
     write(&fixture.pool, &events).await;
     let leases = store.claim("relay", &all_slots(), LONG).await.unwrap();
-    let wide = Extent { above: RowId(0), depth: 100, rows: 100, bytes: 1_000_000 };
+    for path in [Path::Slots { each: 100 }, Path::Ids { most: 100 }] {
+        let wide = Extent { above: RowId(0), path, rows: 100, bytes: 1_000_000 };
+        keeps_to_its_extent(&store, &leases, wide).await;
+    }
+    let rows = store.pending(&leases[7..], &[], Extent { path: Path::Ids { most: 50 }, ..EXTENT }).await.unwrap();
+    assert!(rows.iter().all(|row| row.slot.0 >= 7 && row.id.0 <= 50), "{rows:?}");
+}
 
-    let all = store.pending(&leases, &[], wide).await.unwrap();
+async fn keeps_to_its_extent(store: &Store, leases: &[Lease], wide: Extent) {
+    let all = store.pending(leases, &[], wide).await.unwrap();
     assert_eq!(all.len(), 100);
     assert!(all.is_sorted_by_key(|row| row.id));
-    assert_eq!(store.pending(&leases, &[], Extent { rows: 30, ..wide }).await.unwrap(), all[..30]);
-    assert_eq!(store.pending(&leases, &[], Extent { bytes: 950, ..wide }).await.unwrap(), all[..10]);
+    assert_eq!(store.pending(leases, &[], Extent { rows: 30, ..wide }).await.unwrap(), all[..30]);
+    assert_eq!(store.pending(leases, &[], Extent { bytes: 950, ..wide }).await.unwrap(), all[..10]);
     let one_slot = store.pending(&leases[7..8], &[], wide).await.unwrap();
     assert!(one_slot.iter().all(|row| row.slot == leases[7].slot));
-    assert_eq!(store.pending(&leases, &[], Extent { above: all[9].id, ..wide }).await.unwrap(), all[10..]);
+    assert_eq!(store.pending(leases, &[], Extent { above: all[9].id, ..wide }).await.unwrap(), all[10..]);
     let waiting = &all[0].aggregate;
-    let others = store.pending(&leases, &[waiting], wide).await.unwrap();
+    let others = store.pending(leases, &[waiting], wide).await.unwrap();
     assert_eq!(others, all.iter().filter(|row| row.aggregate != *waiting).cloned().collect::<Vec<_>>());
 }
 
@@ -97,8 +104,9 @@ async fn reading_and_deleting_never_scan_the_whole_outbox() {
     sqlx::raw_sql("ANALYZE outbox").execute(&fixture.pool).await.unwrap();
     let leases = store.claim("relay", &all_slots(), LONG).await.unwrap();
     for _ in 0..ROUNDS {
+        store.pending(&leases, &[], Extent { path: Path::Ids { most: 100 }, ..EXTENT }).await.unwrap();
         let rows = store.pending(&leases, &[], EXTENT).await.unwrap();
-        let unknown = RowId(rows[0].id.0 + 1);
+        let unknown = Seen { id: RowId(rows[0].id.0 + 1), ..rows[0].seen() };
         store.delete("relay", &leases, &[unknown], false).await.unwrap();
     }
     // A session's counts are published when it ends.

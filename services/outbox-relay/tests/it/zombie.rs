@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use outbox_relay::adapters::kafka::Records;
-use outbox_relay::domain::{Aggregate, Delivery, Row, RowId, Slot};
+use outbox_relay::domain::{Aggregate, Delivery, Place, Row, RowId, Slot};
 use testkit::{MockKafka, Process, eventually};
 
 use crate::fixture::{Fixture, SHORT_LEASES};
@@ -59,6 +59,7 @@ async fn nothing_is_sent_after_the_time_to_send_is_over() {
     let records = Records::connect(&fixture.kit.kafka, Duration::from_secs(5)).unwrap();
     let row = |id: i64| Row {
         id: RowId(id),
+        place: Place([0; 6]),
         slot: Slot(0),
         aggregate: Aggregate { kind: "notification".into(), id: format!("n-{id}") },
         topic: fixture.topic.as_str().into(),

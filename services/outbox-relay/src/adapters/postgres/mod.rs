@@ -5,6 +5,7 @@
 
 mod archive;
 mod leases;
+mod place;
 mod report;
 mod rows;
 mod snapshot;

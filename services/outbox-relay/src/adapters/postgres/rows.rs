@@ -11,39 +11,64 @@ use sqlx::postgres::PgRow;
 use stream::Failure;
 
 use super::{Store, archive, constant};
-use crate::domain::{Aggregate, Lease, Row, RowId, Slot};
+use crate::domain::{Aggregate, Lease, Path, Row, RowId, Seen, Slot};
 
-/// Each slot is read through its own range of the index: what waits in other slots costs nothing. The hashed `NOT IN`
-/// keeps the range's order, which lets the limit end it. A payload's length is known without reading the payload.
-fn pending(condition: &str) -> String {
+/// Each slot through its own range of the index: what waits in other slots costs nothing. The hashed `NOT IN` keeps the
+/// range's order, which lets the limit end it.
+fn by_slots(condition: &str) -> String {
+    first(&format!(
+        "SELECT o.* FROM unnest($1::smallint[]) AS leased (slot)
+         CROSS JOIN LATERAL (
+             SELECT *, ctid AS place FROM outbox
+             WHERE outbox.slot = leased.slot AND outbox.id > $2 {condition}
+             ORDER BY outbox.id LIMIT $5
+         ) AS o
+         ORDER BY o.id LIMIT $3"
+    ))
+}
+
+/// All ids in order: rows come as they lie. The inner limit bounds what is passed over.
+fn by_ids(condition: &str) -> String {
+    first(&format!(
+        "SELECT outbox.* FROM (SELECT *, ctid AS place FROM outbox WHERE id > $2 ORDER BY id LIMIT $5) AS outbox
+         WHERE outbox.slot = ANY ($1::smallint[]) {condition}
+         ORDER BY outbox.id LIMIT $3"
+    ))
+}
+
+/// `rows` up to and including the one that passes the limit of bytes. A payload's length is known without reading it.
+fn first(rows: &str) -> String {
     format!(
-        "SELECT id, slot, aggregate_type, aggregate_id, topic, payload, headers::text
+        "SELECT id, slot, aggregate_type, aggregate_id, topic, payload, headers::text, place
          FROM (
-             SELECT o.*, sum(octet_length(o.payload)) OVER (ORDER BY o.id) - octet_length(o.payload) AS bytes_before
-             FROM unnest($1::smallint[]) AS leased (slot)
-             CROSS JOIN LATERAL (
-                 SELECT * FROM outbox
-                 WHERE outbox.slot = leased.slot AND outbox.id > $2 {condition}
-                 ORDER BY outbox.id LIMIT $3
-             ) AS o
-             ORDER BY o.id LIMIT $4
+             SELECT *, sum(octet_length(payload)) OVER (ORDER BY id ROWS UNBOUNDED PRECEDING) - octet_length(payload) AS bytes_before
+             FROM ({rows}) AS ordered
          ) AS first
-         WHERE bytes_before < $5
+         WHERE bytes_before < $4
          ORDER BY id"
     )
 }
 
 const NOT_WAITING: &str = "AND (outbox.aggregate_type, outbox.aggregate_id) NOT IN (SELECT * FROM unnest($6::text[], $7::text[]))";
 
-/// The leases and the rows they cover are seen in one snapshot. Rows are found by id alone: with the slot in the join the
-/// planner would probe the other index for every pair of slot and id.
-const DELETE: &str = "
-    DELETE FROM outbox
-    USING (
-        SELECT slot FROM outbox_lease AS lease JOIN unnest($2::smallint[], $3::bigint[]) AS of (slot, epoch) USING (slot, epoch)
-        WHERE lease.owner = $4
-    ) AS held
-    WHERE outbox.id = ANY ($1) AND outbox.slot + 0 = held.slot";
+/// The leases and the rows they cover are seen in one snapshot.
+const HELD: &str = "ARRAY(
+        SELECT slot FROM outbox_lease AS lease JOIN unnest($1::smallint[], $2::bigint[]) AS of (slot, epoch) USING (slot, epoch)
+        WHERE lease.owner = $3
+    )";
+
+/// Rows are found where they were read: an index would cost more than the rest. The id tells whether it is still the same.
+fn delete() -> String {
+    format!(
+        "DELETE FROM outbox USING unnest($4::bigint[], $5::tid[]) AS seen (id, place)
+         WHERE outbox.ctid = seen.place AND outbox.id = seen.id AND outbox.slot = ANY ({HELD})"
+    )
+}
+
+/// For rows that have moved meanwhile.
+fn delete_by_id() -> String {
+    format!("DELETE FROM outbox WHERE outbox.id = ANY ($4::bigint[]) AND outbox.slot = ANY ({HELD})")
+}
 
 const BURY: &str = "
     WITH gone AS (
@@ -61,8 +86,7 @@ const BURY: &str = "
 pub struct Extent {
     /// Only rows above this id.
     pub above: RowId,
-    /// Rows of each slot.
-    pub depth: usize,
+    pub path: Path,
     /// Rows altogether.
     pub rows: usize,
     /// Bytes of payload; the row that passes this is the last.
@@ -83,12 +107,17 @@ impl Store {
     /// The first rows of the leased slots in id order, without those of the aggregates that wait.
     pub async fn pending(&self, leases: &[Lease], waiting: &[&Aggregate], extent: Extent) -> Result<Vec<Row>, Failure> {
         let rows = self.on(&self.rows, async |connection| {
-            let query = sqlx::query(constant(pending(if waiting.is_empty() { "" } else { NOT_WAITING })))
+            let condition = if waiting.is_empty() { "" } else { NOT_WAITING };
+            let (statement, bound) = match extent.path {
+                Path::Slots { each } => (by_slots(condition), each),
+                Path::Ids { most } => (by_ids(condition), most),
+            };
+            let query = sqlx::query(constant(statement))
                 .bind(leases.iter().map(|lease| lease.slot.0).collect::<Vec<_>>())
                 .bind(extent.above.0)
-                .bind(extent.depth as i64)
                 .bind(extent.rows as i64)
-                .bind(extent.bytes as i64);
+                .bind(extent.bytes as i64)
+                .bind(bound as i64);
             let query = if waiting.is_empty() {
                 query
             } else {
@@ -104,17 +133,22 @@ impl Store {
     }
 
     /// Deletes rows that were acknowledged, as far as `owner` still holds them under `leases`; returns how many went.
-    pub async fn delete(&self, owner: &str, leases: &[Lease], rows: &[RowId], keep: bool) -> Result<u64, Failure> {
-        let statement = if keep { archive::keeping(DELETE) } else { DELETE.to_owned() };
+    pub async fn delete(&self, owner: &str, leases: &[Lease], rows: &[Seen], keep: bool) -> Result<u64, Failure> {
+        let statement = |delete: String| if keep { archive::keeping(&delete) } else { delete };
         self.on(&self.rows, async |connection| {
-            let deleted = sqlx::query(constant(statement))
-                .bind(rows.iter().map(|id| id.0).collect::<Vec<_>>())
-                .bind(leases.iter().map(|lease| lease.slot.0).collect::<Vec<_>>())
-                .bind(leases.iter().map(|lease| lease.epoch.0).collect::<Vec<_>>())
-                .bind(owner)
-                .execute(connection)
-                .await?;
-            Ok(deleted.rows_affected())
+            let bound = |statement| {
+                sqlx::query(constant(statement))
+                    .bind(leases.iter().map(|lease| lease.slot.0).collect::<Vec<_>>())
+                    .bind(leases.iter().map(|lease| lease.epoch.0).collect::<Vec<_>>())
+                    .bind(owner)
+                    .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
+            };
+            let by_place = bound(statement(delete())).bind(rows.iter().map(|row| row.place).collect::<Vec<_>>());
+            let mut deleted = by_place.execute(&mut *connection).await?.rows_affected();
+            if deleted < rows.len() as u64 {
+                deleted += bound(statement(delete_by_id())).execute(connection).await?.rows_affected();
+            }
+            Ok(deleted)
         })
         .await
     }
@@ -163,6 +197,7 @@ impl Names {
     fn row(&mut self, row: &PgRow) -> Result<Row, sqlx::Error> {
         Ok(Row {
             id: RowId(row.try_get(0)?),
+            place: row.try_get(7)?,
             slot: Slot(row.try_get(1)?),
             aggregate: Aggregate { kind: self.of(row.try_get(2)?), id: row.try_get(3)? },
             topic: self.of(row.try_get(4)?),
