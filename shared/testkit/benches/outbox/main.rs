@@ -13,7 +13,7 @@ mod scene;
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde::Serialize;
 use testkit::bench::{Report, Target};
 
@@ -23,6 +23,9 @@ use scene::Scene;
 /// Measures the outbox relay against Kafka and Postgres of `scripts/infra env`.
 #[derive(Clone, Parser, Serialize)]
 struct Arguments {
+    /// Only these parts.
+    #[arg(long, value_enum)]
+    part: Vec<Part>,
     /// Rows of the backlog.
     #[arg(long, default_value_t = 500_000)]
     backlog: u32,
@@ -46,6 +49,20 @@ struct Arguments {
     bench: bool,
 }
 
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+enum Part {
+    Drain,
+    Steady,
+    Snapshot,
+    Kill,
+}
+
+impl Arguments {
+    fn has(&self, part: Part) -> bool {
+        self.part.is_empty() || self.part.contains(&part)
+    }
+}
+
 const STEADY: [&str; 9] = ["load", "written/s", "relayed/s", "p50 ms", "p99 ms", "max ms", "relay CPU %", "dead tuples", "left"];
 
 #[tokio::main]
@@ -55,30 +72,33 @@ async fn main() {
         arguments = Arguments { backlog: 20_000, seconds: 3, snapshot_seconds: 3, rates: vec![2_000], ..arguments };
     }
     let mut report = Report::new("outbox", &arguments);
-    let rate = drain(&mut report, arguments.backlog).await;
-    report.target(Target::at_least("drain, rows/s", 150_000.0, rate));
-
+    if arguments.has(Part::Drain) {
+        let rate = drain(&mut report, arguments.backlog).await;
+        report.target(Target::at_least("drain, rows/s", 150_000.0, rate));
+    }
     let mut rows = Vec::new();
-    for &rate in &arguments.rates {
-        let steady = Steady { rate, seconds: arguments.seconds, snapshot: false };
-        let found = Scene::new().await.steady(steady).await;
-        promise(&mut report, rate, "", &found);
-        rows.push(found.row(format!("{rate}/s")));
+    let beside =
+        [(Part::Steady, arguments.rates.clone(), arguments.seconds), (Part::Snapshot, vec![5_000, 20_000], arguments.snapshot_seconds)];
+    for (part, rates, seconds) in beside {
+        for rate in rates.into_iter().filter(|_| arguments.has(part)) {
+            let snapshot = part == Part::Snapshot;
+            let beside = if snapshot { " beside a snapshot" } else { "" };
+            let found = Scene::new().await.steady(Steady { rate, seconds, snapshot }).await;
+            promise(&mut report, rate, beside, &found);
+            rows.push(found.row(format!("{rate}/s{beside}")));
+        }
     }
-    for rate in [5_000, 20_000] {
-        let steady = Steady { rate, seconds: arguments.snapshot_seconds, snapshot: true };
-        let found = Scene::new().await.steady(steady).await;
-        promise(&mut report, rate, " beside a snapshot", &found);
-        rows.push(found.row(format!("{rate}/s beside a snapshot")));
+    if !rows.is_empty() {
+        report.table("Steady load, writers committing 100 events at a time", &STEADY, rows);
     }
-    report.table("Steady load, writers committing 100 events at a time", &STEADY, rows);
-
-    let killed = Scene::new().await.kill().await;
-    let row = vec![killed.flowing_after.into(), killed.duplicates.into(), killed.lost.into()];
-    report.table("kill -9 at 5,000/s, started again at once", &["flowing after s", "repeated", "lost"], vec![row]);
-    report.target(Target::at_most("kill -9: flowing again after, s", 3.0, killed.flowing_after));
-    report.target(Target::at_most("kill -9: repeated (4 lanes of 2,000)", 8_000.0, killed.duplicates as f64));
-    report.target(Target::at_most("kill -9: lost", 0.0, killed.lost as f64));
+    if arguments.has(Part::Kill) {
+        let killed = Scene::new().await.kill().await;
+        let row = vec![killed.flowing_after.into(), killed.duplicates.into(), killed.lost.into()];
+        report.table("kill -9 at 5,000/s, started again at once", &["flowing after s", "repeated", "lost"], vec![row]);
+        report.target(Target::at_most("kill -9: flowing again after, s", 3.0, killed.flowing_after));
+        report.target(Target::at_most("kill -9: repeated (4 lanes of 2,000)", 8_000.0, killed.duplicates as f64));
+        report.target(Target::at_most("kill -9: lost", 0.0, killed.lost as f64));
+    }
     report.finish(&arguments.output);
 }
 
