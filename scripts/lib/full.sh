@@ -1,6 +1,6 @@
 # What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-FULL_PARTS='chaos outbox-model bridge-faults images'
+FULL_PARTS='chaos outbox-model debezium bridge-faults images'
 
 full() {
   local wanted=$1 name known=0
@@ -41,6 +41,17 @@ full_chaos() {
 
 # Interleaved transactions, killed and cut-off relays, clocks that differ.
 full_outbox_model() { seeded FIELDWATCH_TEST_SEEDS=500 -- -p outbox-relay --test it model::; }
+
+# The outbox as Debezium's event router publishes it.
+full_debezium() {
+  scripts_infra down || return
+  FIELDWATCH_POSTGRES_WAL_LEVEL=logical scripts_infra up --yes || return
+  (
+    eval "$(scripts_infra env)"
+    debezium_environment || exit
+    cargo test --locked -p outbox-relay --test it -- --ignored --nocapture debezium::
+  )
+}
 
 # 20 kills of the bridge for each seed and 5 of its broker.
 full_bridge_faults() { seeded FIELDWATCH_TEST_FULL=1 -- -p mqtt-bridge --test it faults; }

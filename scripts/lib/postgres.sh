@@ -1,7 +1,8 @@
 # PostgreSQL: a cluster of our own, never as root; role and database `fieldwatch`, and a database for the registry.
 
 postgres_start() {
-  local bin cluster password_file
+  local bin cluster password_file wal_level=${FIELDWATCH_POSTGRES_WAL_LEVEL:-replica} replication=NOREPLICATION
+  [[ $wal_level != logical ]] || replication=REPLICATION
   server_folder postgres postgres
   cluster=$FOLDER/cluster
   as_user postgres
@@ -21,11 +22,12 @@ postgres_start() {
   chmod 644 "$FOLDER/postgresql.conf"
   wait_until_reaped "$cluster"
   start_process postgres "${AS_USER[@]}" "$bin/postgres" -D "$cluster" -c config_file="$FOLDER/postgresql.conf" \
-    -c fsync="${FIELDWATCH_POSTGRES_FSYNC:-on}"
+    -c fsync="${FIELDWATCH_POSTGRES_FSYNC:-on}" -c wal_level="$wal_level"
   wait_until_ready postgres 60 postgres_answers
-  PGPASSWORD=$(<"$DATA/postgres-admin-password") psql_as postgres postgres -q -v password="$(<"$password_file")" <<'SQL' || die "role and databases could not be made"
+  PGPASSWORD=$(<"$DATA/postgres-admin-password") psql_as postgres postgres -q -v password="$(<"$password_file")" \
+    -v replication="$replication" <<'SQL' || die "role and databases could not be made"
 SELECT 'CREATE ROLE fieldwatch' WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'fieldwatch') \gexec
-ALTER ROLE fieldwatch LOGIN CREATEDB PASSWORD :'password';
+ALTER ROLE fieldwatch LOGIN CREATEDB :replication PASSWORD :'password';
 SELECT format('CREATE DATABASE %I OWNER fieldwatch', name) FROM (VALUES ('fieldwatch'), ('registry')) wanted(name)
 WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = name) \gexec
 SQL

@@ -16,6 +16,7 @@ pub mod bench;
 mod capture;
 pub mod chaos;
 mod database;
+mod debezium;
 mod eventually;
 pub mod history;
 pub mod log;
@@ -30,6 +31,7 @@ mod topics;
 
 pub use capture::{Capture, capture};
 pub use database::Database;
+pub use debezium::Debezium;
 pub use eventually::{eventually, eventually_within};
 pub use mock_kafka::MockKafka;
 pub use mosquitto::Mosquitto;

@@ -8,6 +8,7 @@ use outbox_relay::app;
 use outbox_relay::config::{Config, DEFAULTS};
 use service::{Health, Shutdown, Supervisor, TaskFailed};
 use sqlx::PgPool;
+use stream::admin::{Admin, Topic};
 use stream::tail::{From, Seen, Tail};
 use stream::{KafkaConfig, Record};
 use testkit::{Database, Kit, MockKafka, eventually};
@@ -61,6 +62,12 @@ impl Fixture {
         sqlx::raw_sql(written).execute(&pool).await.unwrap();
         let topic = kit.kafka.prefixed("notifications.v1");
         Self { kit, database, pool, topic }
+    }
+
+    /// One more topic, as wide as the first; its full name.
+    pub(crate) async fn create_topic(&self, name: &str) {
+        let wanted = Topic { name: name.to_owned(), partitions: 3, config: [].into() };
+        Admin::connect(&self.kit.kafka).unwrap().apply(&[wanted], 1).await.unwrap();
     }
 
     /// With leases so long that a busy machine loses none.

@@ -10,6 +10,7 @@ mod archive;
 mod away;
 mod cable;
 mod commands;
+mod debezium;
 mod fixture;
 mod leases;
 mod log;

@@ -15,10 +15,11 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
+use testkit::Debezium;
 use testkit::bench::{Report, Target};
 
 use load::Steady;
-use scene::Scene;
+use scene::{Publisher, Scene};
 
 /// Measures the outbox relay against Kafka and Postgres of `scripts/infra env`.
 #[derive(Clone, Parser, Serialize)]
@@ -72,43 +73,75 @@ async fn main() {
         arguments = Arguments { backlog: 20_000, seconds: 3, snapshot_seconds: 3, rates: vec![2_000], ..arguments };
     }
     let mut report = Report::new("outbox", &arguments);
-    if arguments.has(Part::Drain) {
-        let rate = drain(&mut report, arguments.backlog).await;
-        report.target(Target::at_least("drain, rows/s", 150_000.0, rate));
+    let mut publishers = vec![("outbox-relay", Publisher::Relay)];
+    if Debezium::is_there() {
+        report.peer("Debezium Server", "3.6.0");
+        publishers.push(("Debezium Server", Publisher::Debezium));
     }
+    if arguments.has(Part::Drain) {
+        drain(&mut report, &publishers, arguments.backlog).await;
+    }
+    steady(&mut report, &publishers, &arguments).await;
+    if arguments.has(Part::Kill) {
+        kill(&mut report, &publishers).await;
+    }
+    report.finish(&arguments.output);
+}
+
+async fn drain(report: &mut Report, publishers: &[(&str, Publisher)], backlog: u32) {
+    // A broker that was just started spends the first seconds compiling itself.
+    Scene::new().await.drain(Publisher::Relay, backlog / 2).await;
     let mut rows = Vec::new();
-    let beside =
+    for (name, publisher) in publishers {
+        let drained = Scene::new().await.drain(*publisher, backlog).await;
+        println!("{name}: {:.0} rows/s", drained.per_second);
+        rows.push(vec![(*name).into(), drained.per_second.into(), drained.cpu_micros_each.into(), drained.peak_rss_mib.into()]);
+        if *publisher == Publisher::Relay {
+            report.target(Target::at_least("drain, rows/s", 150_000.0, drained.per_second));
+        }
+    }
+    report.table(format!("Backlog of {backlog} rows"), &["", "rows/s", "CPU µs each", "peak MiB"], rows);
+}
+
+async fn steady(report: &mut Report, publishers: &[(&str, Publisher)], arguments: &Arguments) {
+    let loads =
         [(Part::Steady, arguments.rates.clone(), arguments.seconds), (Part::Snapshot, vec![5_000, 20_000], arguments.snapshot_seconds)];
-    for (part, rates, seconds) in beside {
+    let mut rows = Vec::new();
+    for (part, rates, seconds) in loads {
         for rate in rates.into_iter().filter(|_| arguments.has(part)) {
-            let snapshot = part == Part::Snapshot;
-            let beside = if snapshot { " beside a snapshot" } else { "" };
-            let found = Scene::new().await.steady(Steady { rate, seconds, snapshot }).await;
-            promise(&mut report, rate, beside, &found);
-            rows.push(found.row(format!("{rate}/s{beside}")));
+            for (name, publisher) in publishers {
+                // Beyond its limit it only falls behind.
+                if *publisher == Publisher::Debezium && rate > 20_000 {
+                    continue;
+                }
+                let snapshot = part == Part::Snapshot;
+                let beside = if snapshot { " beside a snapshot" } else { "" };
+                let found = Scene::new().await.steady(*publisher, Steady { rate, seconds, snapshot }).await;
+                println!("{name}, {rate}/s{beside}: p50 {:.1} ms, p99 {:.1} ms", found.latency.p50, found.latency.p99);
+                if *publisher == Publisher::Relay {
+                    promise(report, rate, beside, &found);
+                }
+                rows.push(found.row(format!("{name}, {rate}/s{beside}")));
+            }
         }
     }
     if !rows.is_empty() {
         report.table("Steady load, writers committing 100 events at a time", &STEADY, rows);
     }
-    if arguments.has(Part::Kill) {
-        let killed = Scene::new().await.kill().await;
-        let row = vec![killed.flowing_after.into(), killed.duplicates.into(), killed.lost.into()];
-        report.table("kill -9 at 5,000/s, started again at once", &["flowing after s", "repeated", "lost"], vec![row]);
-        report.target(Target::at_most("kill -9: flowing again after, s", 3.0, killed.flowing_after));
-        report.target(Target::at_most("kill -9: repeated (4 lanes of 2,000)", 8_000.0, killed.duplicates as f64));
-        report.target(Target::at_most("kill -9: lost", 0.0, killed.lost as f64));
-    }
-    report.finish(&arguments.output);
 }
 
-async fn drain(report: &mut Report, backlog: u32) -> f64 {
-    // A broker that was just started spends the first seconds compiling itself.
-    Scene::new().await.drain(backlog / 2).await;
-    let drained = Scene::new().await.drain(backlog).await;
-    let row = vec![backlog.into(), drained.per_second.into(), drained.cpu_micros_each.into(), drained.peak_rss_mib.into()];
-    report.table("Backlog", &["rows", "rows/s", "relay CPU µs each", "relay peak MiB"], vec![row]);
-    drained.per_second
+async fn kill(report: &mut Report, publishers: &[(&str, Publisher)]) {
+    let mut rows = Vec::new();
+    for (name, publisher) in publishers {
+        let killed = Scene::new().await.kill(*publisher).await;
+        if *publisher == Publisher::Relay {
+            report.target(Target::at_most("kill -9: flowing again after, s", 3.0, killed.flowing_after));
+            report.target(Target::at_most("kill -9: repeated (4 lanes of 2,000)", 8_000.0, killed.duplicates as f64));
+            report.target(Target::at_most("kill -9: lost", 0.0, killed.lost as f64));
+        }
+        rows.push(vec![(*name).into(), killed.flowing_after.into(), killed.duplicates.into(), killed.lost.into()]);
+    }
+    report.table("kill -9 at 5,000/s, started again at once", &["", "flowing after s", "repeated", "lost"], rows);
 }
 
 fn promise(report: &mut Report, rate: u32, beside: &str, found: &load::Found) {
