@@ -11,7 +11,7 @@ use stream::{EventWriter, Failure, Registry, sink};
 use tokio::sync::mpsc;
 
 use crate::NAME;
-use crate::adapters::mqtt::Session;
+use crate::adapters::mqtt::AnySession;
 use crate::adapters::{InFlight, Intake, KafkaWatch, MqttReader, Records, RecordsLater, Redrive};
 use crate::config::{Config, SpoolConfig, bytes};
 use crate::domain::MAIN_CONNECTION;
@@ -47,7 +47,7 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         let (source, keeper) = source(&config.kafka, NAME, share, keeping);
         let (acknowledgements, to_send) = mpsc::unbounded_channel();
         let check = health.check(if *name == MAIN_CONNECTION { "mqtt".to_owned() } else { format!("mqtt-{name}") });
-        let session = Session::new(&config.mqtt, &routes, name, to_send, check)?;
+        let session = AnySession::new(&config.mqtt, &routes, name, to_send, check)?;
         let intake = Intake::new(source, acknowledgements, Arc::clone(&in_flight));
         sources.push(keeper.status());
         let reader = {

@@ -40,6 +40,7 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct MqttConfig {
     pub url: String,
+    pub version: MqttVersion,
     pub client_id: String,
     pub username: String,
     pub password: Secret,
@@ -55,6 +56,15 @@ pub struct MqttConfig {
     pub keep_alive: Duration,
     pub receive_maximum: u16,
     pub max_packet_size: ByteSize,
+}
+
+/// Towards the broker; devices speak what they like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum MqttVersion {
+    #[serde(rename = "3.1.1")]
+    V3,
+    #[serde(rename = "5")]
+    V5,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -7,11 +7,37 @@ use testkit::{Kit, Mosquitto, Running};
 
 use crate::wire::Wire;
 
+/// What the bridge speaks to the broker.
+pub(crate) type Version = &'static str;
+pub(crate) const MQTT_3: Version = "3.1.1";
+pub(crate) const MQTT_5: Version = "5";
+
+/// Makes a test of each function over a version: one for each.
+macro_rules! in_each_version {
+    ($($name:ident),* $(,)?) => {
+        mod mqtt_3 {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::bridge::MQTT_3).await;
+            })*
+        }
+
+        mod mqtt_5 {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $name() {
+                super::$name($crate::bridge::MQTT_5).await;
+            })*
+        }
+    };
+}
+pub(crate) use in_each_version;
+
 /// A broker, the suite's topics, and the wire between broker and bridge.
 pub(crate) struct Field {
     pub(crate) kit: Kit,
     pub(crate) broker: Mosquitto,
     pub(crate) wire: Wire,
+    version: Version,
 }
 
 impl Field {
@@ -19,16 +45,20 @@ impl Field {
         Self::with(Mosquitto::start().await).await
     }
 
+    pub(crate) fn speaking(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
     pub(crate) async fn with(broker: Mosquitto) -> Self {
         let (dlq, retry) = (topics::dlq(NAME), topics::retry(NAME));
         let kit = Kit::with_topics(&[topics::READINGS, topics::DEVICE_STATUS, &dlq, &retry]).await;
         let wire = Wire::to(broker.port).await;
-        Self { kit, broker, wire }
+        Self { kit, broker, wire, version: MQTT_5 }
     }
 
     pub(crate) fn config(&self, overrides: &[(&str, &str)]) -> Config {
         let url = self.wire.url();
-        let mut all = vec![("MQTT_BRIDGE__MQTT__URL", url.as_str())];
+        let mut all = vec![("MQTT_BRIDGE__MQTT__URL", url.as_str()), ("MQTT_BRIDGE__MQTT__VERSION", self.version)];
         all.extend_from_slice(overrides);
         self.kit.config(DEFINITION.name, DEFINITION.defaults, &all)
     }
@@ -47,6 +77,7 @@ impl Field {
             ("FIELDWATCH__KAFKA__TOPIC_PREFIX", self.kit.prefix()),
             ("FIELDWATCH__REGISTRY__URL", self.kit.registry_config.url.as_str()),
             ("MQTT_BRIDGE__MQTT__URL", self.wire.url().as_str()),
+            ("MQTT_BRIDGE__MQTT__VERSION", self.version),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()

@@ -8,9 +8,17 @@ use mqtt_bridge::app;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use testkit::{Mosquitto, Running, capture, eventually, free_port};
 
-use crate::bridge::Field;
+use crate::bridge::{Field, MQTT_3, Version, in_each_version};
 use crate::device::Device;
 use crate::session::payload;
+use crate::wire::Packet;
+
+in_each_version!(
+    a_wrong_password_ends_the_bridge_and_the_right_one_from_a_file_lets_it_in,
+    over_tls_each_side_shows_its_certificate_and_a_bridge_without_one_is_not_let_in,
+    the_bridge_says_when_it_comes_and_goes_and_the_broker_when_it_is_lost,
+    bridges_of_one_group_share_the_messages,
+);
 
 /// Writes `ca.pem`, and certificates with their keys for the broker and for the bridge.
 fn certificates(folder: &Path) {
@@ -28,13 +36,12 @@ fn certificates(folder: &Path) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn over_tls_each_side_shows_its_certificate_and_a_bridge_without_one_is_not_let_in() {
+async fn over_tls_each_side_shows_its_certificate_and_a_bridge_without_one_is_not_let_in(version: Version) {
     let tls = free_port();
     let lines = format!(
         "listener {tls} 127.0.0.1\ncafile @DATA@/ca.pem\ncertfile @DATA@/broker.pem\nkeyfile @DATA@/broker.key\nrequire_certificate true"
     );
-    let field = Field::with(Mosquitto::prepared(&lines, certificates).await).await;
+    let field = Field::with(Mosquitto::prepared(&lines, certificates).await).await.speaking(version);
     let url = format!("mqtts://127.0.0.1:{tls}");
     let file = |name: &str| field.broker.folder().join(name).display().to_string();
     let (ca, certificate, key) = (file("ca.pem"), file("bridge.pem"), file("bridge.key"));
@@ -56,8 +63,7 @@ async fn over_tls_each_side_shows_its_certificate_and_a_bridge_without_one_is_no
     bridge.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_ends_the_bridge_and_the_right_one_from_a_file_lets_it_in() {
+async fn a_wrong_password_ends_the_bridge_and_the_right_one_from_a_file_lets_it_in(version: Version) {
     // Mosquitto's PBKDF2 of `open sesame`.
     let users = |folder: &Path| {
         let made = std::process::Command::new("mosquitto_passwd")
@@ -69,7 +75,7 @@ async fn a_wrong_password_ends_the_bridge_and_the_right_one_from_a_file_lets_it_
         assert!(made.unwrap().success());
         std::fs::write(folder.join("password"), "open sesame\n").unwrap();
     };
-    let field = Field::with(Mosquitto::prepared("password_file @DATA@/users", users).await).await;
+    let field = Field::with(Mosquitto::prepared("password_file @DATA@/users", users).await).await.speaking(version);
     let file = field.broker.folder().join("password").display().to_string();
     let user = ("MQTT_BRIDGE__MQTT__USERNAME", "bridge");
 
@@ -102,9 +108,8 @@ async fn routes_of_two_connections_have_a_session_each_and_all_messages_arrive()
     field.wire.assert_acknowledged_in_order();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn bridges_of_one_group_share_the_messages() {
-    let field = Field::new().await;
+async fn bridges_of_one_group_share_the_messages(version: Version) {
+    let field = Field::new().await.speaking(version);
     let group = ("MQTT_BRIDGE__MQTT__SHARED_GROUP", "bridges");
     let mut bridges = Vec::new();
     for id in ["bridge-1", "bridge-2"] {
@@ -126,13 +131,14 @@ async fn bridges_of_one_group_share_the_messages() {
     assert_eq!(readings.rest().await, []);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_bridge_says_when_it_comes_and_goes_and_the_broker_when_it_is_lost() {
-    let field = Field::new().await;
+async fn the_bridge_says_when_it_comes_and_goes_and_the_broker_when_it_is_lost(version: Version) {
+    let field = Field::new().await.speaking(version);
     let topic = ("MQTT_BRIDGE__MQTT__STATUS_TOPIC", "bridges/one/status");
     let mut statuses = Device::subscribe(&field.broker, "observer", topic.1).await;
     let bridge = field.bridge(&[topic]).await;
     assert_eq!(statuses.recv().await.as_deref(), Some("online"));
+    let level = if version == MQTT_3 { 4 } else { 5 };
+    assert_eq!(field.wire.seen()[0].packet, Packet::Connect(level));
     field.wire.cut();
     assert_eq!(statuses.recv().await.as_deref(), Some("offline"));
     assert_eq!(statuses.recv().await.as_deref(), Some("online"));

@@ -10,10 +10,17 @@ use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
 use testkit::{Process, capture, eventually, seeds};
 
-use crate::bridge::Field;
+use crate::bridge::{Field, Version, in_each_version};
 use crate::device::Device;
 use crate::session::{assert_order_per_device, payload, until_all_arrived};
 use crate::wire::Packet;
+
+in_each_version!(
+    a_bridge_that_is_killed_and_cut_off_by_seed_loses_nothing_that_was_acknowledged,
+    a_bridge_kept_down_for_three_seconds_under_2000_messages_a_second_loses_nothing,
+    a_broker_that_is_killed_takes_nothing_with_it_that_the_bridge_had_received,
+    a_bridge_killed_between_pubrec_and_pubcomp_completes_the_message_after_its_restart,
+);
 
 fn full() -> bool {
     std::env::var("FIELDWATCH_TEST_FULL").is_ok_and(|full| full == "1")
@@ -25,12 +32,11 @@ async fn publish(device: &Device, sequence: usize) {
     device.publish(&format!("devices/d-{}/telemetry", sequence % 4), qos as u8, payload(sequence as i64)).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bridge_that_is_killed_and_cut_off_by_seed_loses_nothing_that_was_acknowledged() {
+async fn a_bridge_that_is_killed_and_cut_off_by_seed_loses_nothing_that_was_acknowledged(version: Version) {
     let kills = if full() { 20 } else { 3 };
     for seed in seeds() {
         let mut random = StdRng::seed_from_u64(seed);
-        let field = Field::new().await;
+        let field = Field::new().await.speaking(version);
         let spool = tempfile::tempdir().unwrap();
         let mut bridge = Process::start(NAME, &field.environment_with_spool(spool.path())).await;
         let mut device = Device::connect(&field.broker, "gateway").await;
@@ -63,10 +69,9 @@ async fn a_bridge_that_is_killed_and_cut_off_by_seed_loses_nothing_that_was_ackn
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bridge_kept_down_for_three_seconds_under_2000_messages_a_second_loses_nothing() {
+async fn a_bridge_kept_down_for_three_seconds_under_2000_messages_a_second_loses_nothing(version: Version) {
     const RATE: usize = 2_000;
-    let field = Field::new().await;
+    let field = Field::new().await.speaking(version);
     let mut bridge = Process::start(NAME, &field.environment()).await;
     let mut device = Device::connect(&field.broker, "gateway").await;
     let mut tick = tokio::time::interval(Duration::from_millis(10));
@@ -86,11 +91,10 @@ async fn a_bridge_kept_down_for_three_seconds_under_2000_messages_a_second_loses
     assert_order_per_device(&found);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_broker_that_is_killed_takes_nothing_with_it_that_the_bridge_had_received() {
+async fn a_broker_that_is_killed_takes_nothing_with_it_that_the_bridge_had_received(version: Version) {
     const EACH: usize = 1_000;
     let kills = if full() { 5 } else { 1 };
-    let mut field = Field::new().await;
+    let mut field = Field::new().await.speaking(version);
     let bridge = field.bridge(&[]).await;
     for kill in 0..=kills {
         let mut device = Device::connect(&field.broker, &format!("gateway-{kill}")).await;
@@ -125,9 +129,8 @@ async fn a_broker_that_is_killed_takes_nothing_with_it_that_the_bridge_had_recei
     bridge.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bridge_killed_between_pubrec_and_pubcomp_completes_the_message_after_its_restart() {
-    let field = Field::new().await;
+async fn a_bridge_killed_between_pubrec_and_pubcomp_completes_the_message_after_its_restart(version: Version) {
+    let field = Field::new().await.speaking(version);
     let mut bridge = Process::start(NAME, &field.environment()).await;
     let mut device = Device::connect(&field.broker, "d-1").await;
     field.wire.cut_after_pubrec();

@@ -3,14 +3,18 @@ use std::collections::HashMap;
 use events::{Event, Reading, Timestamp, topics};
 use testkit::{capture, eventually};
 
-use crate::bridge::Field;
+use crate::bridge::{Field, Version, in_each_version};
 use crate::device::Device;
+
+in_each_version!(
+    a_reading_of_any_quality_of_service_arrives_keyed_with_all_headers,
+    two_thousand_messages_of_four_devices_keep_their_order_and_are_acknowledged_in_it,
+);
 
 const TEMPERATURE: &str = "iot/sensor/temperature";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_reading_of_any_quality_of_service_arrives_keyed_with_all_headers() {
-    let field = Field::new().await;
+async fn a_reading_of_any_quality_of_service_arrives_keyed_with_all_headers(version: Version) {
+    let field = Field::new().await.speaking(version);
     let bridge = field.bridge(&[]).await;
     let device = Device::connect(&field.broker, "sensor-01").await;
     for qos in 0..=2 {
@@ -66,9 +70,8 @@ async fn all_metrics_of_a_message_are_in_kafka_before_it_is_acknowledged() {
     bridge.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn two_thousand_messages_of_four_devices_keep_their_order_and_are_acknowledged_in_it() {
-    let field = Field::new().await;
+async fn two_thousand_messages_of_four_devices_keep_their_order_and_are_acknowledged_in_it(version: Version) {
+    let field = Field::new().await.speaking(version);
     let bridge = field.bridge(&[]).await;
     let mut device = Device::connect(&field.broker, "gateway").await;
     for sequence in 0..2_000 {

@@ -2,11 +2,17 @@ use std::collections::{BTreeSet, HashMap};
 
 use events::{Reading, topics};
 use mqtt_bridge::app;
-use testkit::{Running, capture, eventually};
+use testkit::{Mosquitto, Running, capture, eventually};
 
-use crate::bridge::Field;
+use crate::bridge::{Field, MQTT_3, Version, in_each_version};
 use crate::device::Device;
 use crate::wire::Packet;
+
+in_each_version!(
+    a_connection_cut_in_a_message_loses_nothing_and_acknowledges_nothing_of_the_one_before,
+    a_pubrel_of_an_earlier_connection_is_answered_and_the_connection_stays,
+    while_kafka_is_away_nothing_is_acknowledged_and_once_it_is_back_all_is,
+);
 
 pub(crate) fn payload(sequence: i64) -> String {
     format!(r#"{{"temperature": 20, "seq": {sequence}}}"#)
@@ -34,10 +40,9 @@ pub(crate) fn assert_order_per_device(found: &[(String, i64)]) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_cut_in_a_message_loses_nothing_and_acknowledges_nothing_of_the_one_before() {
+async fn a_connection_cut_in_a_message_loses_nothing_and_acknowledges_nothing_of_the_one_before(version: Version) {
     const COUNT: usize = 4_000;
-    let field = Field::new().await;
+    let field = Field::new().await.speaking(version);
     let bridge = field.bridge(&[]).await;
     let mut device = Device::connect(&field.broker, "gateway").await;
     for sequence in 0..COUNT {
@@ -60,9 +65,8 @@ async fn a_connection_cut_in_a_message_loses_nothing_and_acknowledges_nothing_of
     bridge.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pubrel_of_an_earlier_connection_is_answered_and_the_connection_stays() {
-    let field = Field::new().await;
+async fn a_pubrel_of_an_earlier_connection_is_answered_and_the_connection_stays(version: Version) {
+    let field = Field::new().await.speaking(version);
     let bridge = field.bridge(&[]).await;
     let device = Device::connect(&field.broker, "d-1").await;
     field.wire.cut_after_pubrec();
@@ -78,9 +82,10 @@ async fn a_pubrel_of_an_earlier_connection_is_answered_and_the_connection_stays(
     bridge.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn while_kafka_is_away_nothing_is_acknowledged_and_once_it_is_back_all_is() {
-    let field = Field::new().await;
+async fn while_kafka_is_away_nothing_is_acknowledged_and_once_it_is_back_all_is(version: Version) {
+    // Without MQTT 5 it is the broker that says how many messages are under way.
+    let window = if version == MQTT_3 { "max_inflight_messages 8" } else { "" };
+    let field = Field::with(Mosquitto::prepared(window, |_| {}).await).await.speaking(version);
     let away = field.config(&[("FIELDWATCH__KAFKA__BROKERS", "127.0.0.1:1"), ("MQTT_BRIDGE__MQTT__RECEIVE_MAXIMUM", "8")]);
     let bridge = Running::start(away, app::start).await;
     let device = Device::connect(&field.broker, "gateway").await;

@@ -1,12 +1,13 @@
 use events::{DeviceState, DeviceStatus, topics};
 use testkit::capture;
 
-use crate::bridge::Field;
+use crate::bridge::{Field, Version, in_each_version};
 use crate::device::Device;
 
-#[tokio::test(flavor = "multi_thread")]
-async fn birth_and_will_become_online_and_offline() {
-    let field = Field::new().await;
+in_each_version!(birth_and_will_become_online_and_offline, the_state_of_every_device_is_read_again_on_each_connection,);
+
+async fn birth_and_will_become_online_and_offline(version: Version) {
+    let field = Field::new().await.speaking(version);
     let bridge = field.bridge(&[]).await;
     let device = Device::with_will(&field.broker, "d-1").await;
     device.publish_retained("devices/d-1/status", "online").await;
@@ -23,9 +24,8 @@ async fn birth_and_will_become_online_and_offline() {
     bridge.stop().await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_state_of_every_device_is_read_again_on_each_connection() {
-    let field = Field::new().await;
+async fn the_state_of_every_device_is_read_again_on_each_connection(version: Version) {
+    let field = Field::new().await.speaking(version);
     let mut device = Device::connect(&field.broker, "d-1").await;
     device.publish_retained("devices/d-1/status", r#"{"state": "retired", "reason": "sold"}"#).await;
     device.acknowledged(1).await;

@@ -18,6 +18,8 @@ pub(crate) struct Seen {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Packet {
+    /// From the bridge: the protocol's level, 4 (MQTT 3.1.1) or 5.
+    Connect(u8),
     /// From the broker, at `QoS` 1 or 2.
     Publish(u16),
     /// From the bridge: PUBACK or PUBREC.
@@ -142,7 +144,7 @@ impl Wire {
                 match packet {
                     Packet::Publish(id) => waiting.push_back(*id),
                     Packet::Ack(id) => assert_eq!(waiting.pop_front(), Some(*id), "connection {connection}"),
-                    Packet::PubRel(_) | Packet::PubComp(_) | Packet::SubAck(_) => {}
+                    Packet::Connect(_) | Packet::PubRel(_) | Packet::PubComp(_) | Packet::SubAck(_) => {}
                 }
             }
         }
@@ -211,6 +213,7 @@ fn first_packet(bytes: &[u8], towards: Towards) -> Option<(usize, Option<Packet>
     let id = |at: usize| Some(u16::from_be_bytes([*body.get(at)?, *body.get(at + 1)?]));
     let packet = match (bytes[0] >> 4, towards) {
         (3, Towards::Bridge) if bytes[0] & 0b110 != 0 => Some(Packet::Publish(id(2 + usize::from(id(0)?))?)),
+        (1, Towards::Broker) => Some(Packet::Connect(*body.get(6)?)),
         (4 | 5, Towards::Broker) => Some(Packet::Ack(id(0)?)),
         (6, Towards::Bridge) => Some(Packet::PubRel(id(0)?)),
         (7, Towards::Broker) => Some(Packet::PubComp(id(0)?)),

@@ -1,5 +1,4 @@
-use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::Publish;
+use crate::adapters::mqtt::client::Received;
 
 /// Which connection a message came on. Packet ids are the connection's own: on another one they name other messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,8 +8,9 @@ pub struct Epoch(u64);
 #[derive(Clone, Copy, Debug)]
 pub struct Release {
     pub epoch: Epoch,
-    qos: QoS,
-    packet_id: u16,
+    /// 1 or 2.
+    pub qos: u8,
+    pub packet_id: u16,
 }
 
 impl Epoch {
@@ -25,12 +25,7 @@ impl Epoch {
 
 impl Release {
     /// `None` at `QoS` 0.
-    pub fn of(publish: &Publish, epoch: Epoch) -> Option<Self> {
-        (publish.qos != QoS::AtMostOnce).then_some(Self { epoch, qos: publish.qos, packet_id: publish.pkid })
-    }
-
-    /// As much of the message as its acknowledgement needs.
-    pub fn publish(self) -> Publish {
-        Publish { qos: self.qos, pkid: self.packet_id, ..Publish::default() }
+    pub fn of(received: &Received, epoch: Epoch) -> Option<Self> {
+        (received.message.qos > 0).then_some(Self { epoch, qos: received.message.qos, packet_id: received.packet_id })
     }
 }
