@@ -20,6 +20,7 @@ from confluent_kafka.serialization import MessageField, SerializationContext
 TOPICS = {
     "reading": "telemetry.readings.v1",
     "device-status": "telemetry.device-status.v1",
+    "blob": "telemetry.blobs.v1",
     "temperature-alert": "alerts.temperature.v1",
     "anomaly": "anomalies.v1",
     "aggregate": "telemetry.aggregates.v1",

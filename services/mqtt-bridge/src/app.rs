@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::{DeviceStatus, Reading};
+use anyhow::Context as _;
+use events::{Blob, DeviceStatus, Reading};
 use service::{Health, Shutdown, StartResult, Supervisor};
 use stream::source::{Acknowledge, Keeper, Keeping, Reader, source};
 use stream::spool::{Spool, SpoolLimits};
@@ -12,8 +13,8 @@ use tokio::sync::mpsc;
 
 use crate::NAME;
 use crate::adapters::mqtt::AnySession;
-use crate::adapters::{InFlight, Intake, KafkaWatch, MqttReader, Records, RecordsLater, Redrive};
-use crate::config::{Config, SpoolConfig, bytes};
+use crate::adapters::{BlobFolder, BlobStore, InFlight, Intake, KafkaWatch, MqttReader, Records, RecordsLater, Redrive};
+use crate::config::{BlobsConfig, Config, SpoolConfig, bytes};
 use crate::domain::MAIN_CONNECTION;
 
 /// How long deliveries are waited for when the service stops; less than the supervisor's grace.
@@ -24,14 +25,17 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
     let shutdown = supervisor.shutdown();
     let routes = config.routes().map_err(|mistakes| anyhow::anyhow!("routes: {mistakes:?}"))?;
     let registry = Registry::connect(&config.registry)?;
+    let blobs = blobs(&config.blobs)?;
     let (records, in_flight) = (RecordsLater::default(), Arc::new(InFlight::default()));
     supervisor.spawn("registry", {
         let (records, kafka, check, shutdown) = (records.clone(), config.kafka.clone(), health.check("registry"), shutdown.clone());
         async move {
-            let writer =
-                || async { EventWriter::new(NAME, &kafka).with::<Reading>(&registry).await?.with::<DeviceStatus>(&registry).await };
+            let writer = || async {
+                let writer = EventWriter::new(NAME, &kafka).with::<Reading>(&registry).await?.with::<DeviceStatus>(&registry).await?;
+                if blobs.is_some() { writer.with::<Blob>(&registry).await } else { Ok(writer) }
+            };
             if let Some(writer) = registry.until_reached(&check, &shutdown, writer).await? {
-                records.set(Records::new(writer, &kafka));
+                records.set(Records::new(writer, &kafka, blobs));
             }
             shutdown.cancelled().await;
             Ok(())
@@ -51,10 +55,11 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         let intake = Intake::new(source, acknowledgements, Arc::clone(&in_flight));
         sources.push(keeper.status());
         let reader = {
-            let (routes, records, rejects_per_second) = (routes.clone(), records.clone(), config.limits.rejects_per_second);
+            let (routes, records) = (routes.clone(), records.clone());
+            let (devices, rejects_per_second) = (config.limits.devices(), config.limits.rejects_per_second);
             async move {
                 records.reached().await;
-                Ok(MqttReader::new(routes, records.get()?.clone(), rejects_per_second))
+                Ok(MqttReader::new(routes, records.get()?.clone(), devices, rejects_per_second))
             }
         };
         supervisor.spawn(format!("acknowledgements-{name}"), acknowledge(keeper, reader, shutdown.clone()));
@@ -77,6 +82,14 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
     let redrive = Redrive::connect(routes.clone(), records, &config.kafka)?;
     sink::start(redrive, NAME, &[], &config.kafka, &config.redrive, health, supervisor);
     Ok(())
+}
+
+fn blobs(config: &BlobsConfig) -> anyhow::Result<Option<Arc<dyn BlobStore>>> {
+    if !config.is_on() {
+        return Ok(None);
+    }
+    let folder = BlobFolder::open(&config.folder, &config.uri).with_context(|| format!("blobs.folder {}", config.folder.display()))?;
+    Ok(Some(Arc::new(folder)))
 }
 
 /// The spool of a connection, in a folder of its name.

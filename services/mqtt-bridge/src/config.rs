@@ -13,7 +13,7 @@ use stream::sink::SinkConfig;
 use stream::{KafkaConfig, RegistryConfig};
 use telemetry::{LogConfig, TelemetryConfig};
 
-use crate::domain::{Limits, Routes};
+use crate::domain::{DeviceLimits, Limits, Routes};
 
 pub use broker::Broker;
 pub use routes::{MetricConfig, RouteConfig};
@@ -30,6 +30,7 @@ pub struct Config {
     pub admin: AdminConfig,
     pub mqtt: MqttConfig,
     pub limits: LimitsConfig,
+    pub blobs: BlobsConfig,
     pub spool: SpoolConfig,
     pub redrive: SinkConfig,
     pub metrics: Vec<MetricConfig>,
@@ -77,7 +78,24 @@ pub struct LimitsConfig {
     #[serde(with = "humantime_serde")]
     pub late_after: Duration,
     pub rejects_per_second: u32,
+    pub new_devices_per_minute: u32,
+    pub known_devices: usize,
+    #[serde(with = "humantime_serde")]
+    pub learn_devices_for: Duration,
     pub in_flight_bytes: ByteSize,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BlobsConfig {
+    pub folder: PathBuf,
+    pub uri: String,
+}
+
+impl BlobsConfig {
+    pub fn is_on(&self) -> bool {
+        !self.folder.as_os_str().is_empty()
+    }
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -101,8 +119,15 @@ impl Config {
     /// The routes, or all that is wrong with them.
     pub fn routes(&self) -> Result<Routes, Vec<Mistake>> {
         let LimitsConfig { payload, readings_per_message: readings, max_future, late_after, .. } = self.limits;
-        let limits = Limits { payload: bytes(payload), readings, max_future, late_after };
+        let limits = Limits { payload: bytes(payload), keeps_larger: self.blobs.is_on(), readings, max_future, late_after };
         routes::build(&self.routes, &self.metrics, limits)
+    }
+}
+
+impl LimitsConfig {
+    pub fn devices(&self) -> DeviceLimits {
+        let Self { new_devices_per_minute: new_per_minute, known_devices: known, learn_devices_for: learn_for, .. } = *self;
+        DeviceLimits { new_per_minute, known, learn_for }
     }
 }
 
@@ -132,6 +157,7 @@ impl ServiceConfig for Config {
         demand(u32::try_from(mqtt.max_packet_size.as_u64()).is_ok(), "mqtt.max_packet_size", "has to be less than 4 GiB");
         demand(mqtt.max_packet_size > limits.payload, "mqtt.max_packet_size", "has to be more than limits.payload");
         demand(limits.readings_per_message > 0, "limits.readings_per_message", "has to be 1 or more");
+        demand(limits.known_devices > 0, "limits.known_devices", "has to be 1 or more");
         demand(limits.in_flight_bytes >= mqtt.max_packet_size, "limits.in_flight_bytes", "has to be at least mqtt.max_packet_size");
         demand(
             spool.size.as_u64() >= mqtt.max_packet_size.as_u64() * 4,

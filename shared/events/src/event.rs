@@ -49,9 +49,10 @@ pub trait Event: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 }
 
 /// Every event type's schema.
-pub const SCHEMAS: [Schema; 7] = [
+pub const SCHEMAS: [Schema; 8] = [
     crate::Reading::SCHEMA,
     crate::DeviceStatus::SCHEMA,
+    crate::Blob::SCHEMA,
     crate::TemperatureAlert::SCHEMA,
     crate::Anomaly::SCHEMA,
     crate::Aggregate::SCHEMA,

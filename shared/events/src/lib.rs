@@ -5,6 +5,7 @@
 
 mod alert;
 mod anomaly;
+mod blob;
 pub mod codec;
 mod device_status;
 mod event;
@@ -20,6 +21,7 @@ pub mod trace;
 
 pub use alert::{AlertReason, AlertState, Evidence, Severity, TemperatureAlert};
 pub use anomaly::{Aggregate, Anomaly, AnomalyState, Contribution, Model};
+pub use blob::Blob;
 pub use device_status::{DeviceState, DeviceStatus};
 pub use event::{Event, SCHEMAS, Schema};
 pub use identity::{DEFAULT_TENANT, DeviceKey};

@@ -2,6 +2,7 @@
 
 pub const READINGS: &str = "telemetry.readings.v1";
 pub const DEVICE_STATUS: &str = "telemetry.device-status.v1";
+pub const BLOBS: &str = "telemetry.blobs.v1";
 pub const TEMPERATURE_ALERTS: &str = "alerts.temperature.v1";
 pub const ANOMALIES: &str = "anomalies.v1";
 pub const AGGREGATES: &str = "telemetry.aggregates.v1";

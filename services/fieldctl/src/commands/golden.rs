@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use events::{Aggregate, Anomaly, DeviceStatus, Event, Notification, Reading, SensorHealth, TemperatureAlert};
+use events::{Aggregate, Anomaly, Blob, DeviceStatus, Event, Notification, Reading, SensorHealth, TemperatureAlert};
 
 use crate::SUCCESS;
 use crate::adapters::outlet::KafkaOutlet;
@@ -24,6 +24,7 @@ pub(crate) async fn run(command: &Command, context: &mut Context<'_>) -> anyhow:
     let Command::Publish { dir } = command;
     publish::<Reading>(dir, context).await?;
     publish::<DeviceStatus>(dir, context).await?;
+    publish::<Blob>(dir, context).await?;
     publish::<TemperatureAlert>(dir, context).await?;
     publish::<Anomaly>(dir, context).await?;
     publish::<Aggregate>(dir, context).await?;

@@ -22,6 +22,8 @@ pub struct MqttMessage {
     pub qos: u8,
     pub retained: bool,
     pub user_properties: Vec<(String, String)>,
+    /// As the publisher said (MQTT 5).
+    pub content_type: Option<String>,
     pub received_at: Timestamp,
 }
 
@@ -53,12 +55,22 @@ enum OnDisk<'a> {
         user_properties: Cow<'a, [(String, String)]>,
         received_at_micros: i64,
     },
+    V2 {
+        topic: Cow<'a, str>,
+        payload: &'a [u8],
+        qos: u8,
+        retained: bool,
+        user_properties: Cow<'a, [(String, String)]>,
+        content_type: Option<Cow<'a, str>>,
+        received_at_micros: i64,
+    },
 }
 
 impl stream::source::Message for MqttMessage {
     fn size(&self) -> usize {
         let properties: usize = self.user_properties.iter().map(|(name, value)| name.len() + value.len()).sum();
-        self.payload.len() + self.topic.len() + properties + OVERHEAD
+        let content_type = self.content_type.as_ref().map_or(0, String::len);
+        self.payload.len() + self.topic.len() + properties + content_type + OVERHEAD
     }
 
     fn is_best_effort(&self) -> bool {
@@ -66,25 +78,34 @@ impl stream::source::Message for MqttMessage {
     }
 
     fn to_bytes(&self) -> Result<Vec<u8>, Failure> {
-        let on_disk = OnDisk::V1 {
+        let on_disk = OnDisk::V2 {
             topic: Cow::Borrowed(&self.topic),
             payload: &self.payload,
             qos: self.qos,
             retained: self.retained,
             user_properties: Cow::Borrowed(&self.user_properties),
+            content_type: self.content_type.as_deref().map(Cow::Borrowed),
             received_at_micros: self.received_at.as_micros(),
         };
         postcard::to_stdvec(&on_disk).map_err(Failure::fatal)
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let OnDisk::V1 { topic, payload, qos, retained, user_properties, received_at_micros } = postcard::from_bytes(bytes).ok()?;
+        let (topic, payload, qos, retained, user_properties, content_type, received_at_micros) = match postcard::from_bytes(bytes).ok()? {
+            OnDisk::V1 { topic, payload, qos, retained, user_properties, received_at_micros } => {
+                (topic, payload, qos, retained, user_properties, None, received_at_micros)
+            }
+            OnDisk::V2 { topic, payload, qos, retained, user_properties, content_type, received_at_micros } => {
+                (topic, payload, qos, retained, user_properties, content_type, received_at_micros)
+            }
+        };
         Some(Self {
             topic: topic.into_owned(),
             payload: Bytes::copy_from_slice(payload),
             qos,
             retained,
             user_properties: user_properties.into_owned(),
+            content_type: content_type.map(Cow::into_owned),
             received_at: Timestamp::from_micros(received_at_micros),
         })
     }
@@ -96,14 +117,32 @@ mod tests {
 
     use super::*;
 
+    #[test]
+    fn a_message_on_disk_in_the_first_format_is_read() {
+        let first = OnDisk::V1 {
+            topic: "t".into(),
+            payload: b"p",
+            qos: 1,
+            retained: false,
+            user_properties: Cow::Owned(vec![("k".into(), "v".into())]),
+            received_at_micros: 7,
+        };
+        let bytes = b"\x00\x01t\x01p\x01\x00\x01\x01k\x01v\x0e";
+        assert_eq!(postcard::to_stdvec(&first).unwrap(), bytes, "the format of what is on disks must not change");
+        let message = MqttMessage::from_bytes(bytes).unwrap();
+        assert_eq!((message.topic.as_str(), message.user_properties.len(), message.content_type), ("t", 1, None));
+        assert_eq!(message.received_at, Timestamp::from_micros(7));
+    }
+
     proptest::proptest! {
         #![proptest_config(proptest::prelude::ProptestConfig::with_cases(32))]
         #[test]
         fn a_message_comes_back_from_disk_as_it_was(
             topic: String, payload: Vec<u8>, qos in 0_u8..3, retained: bool,
-            user_properties: Vec<(String, String)>, at in 0_i64..4_000_000_000_000_000,
+            user_properties: Vec<(String, String)>, content_type: Option<String>, at in 0_i64..4_000_000_000_000_000,
         ) {
-            let message = MqttMessage { topic, payload: payload.into(), qos, retained, user_properties, received_at: Timestamp::from_micros(at) };
+            let (payload, received_at) = (payload.into(), Timestamp::from_micros(at));
+            let message = MqttMessage { topic, payload, qos, retained, user_properties, content_type, received_at };
             proptest::prop_assert_eq!(MqttMessage::from_bytes(&message.to_bytes().unwrap()), Some(message));
         }
 

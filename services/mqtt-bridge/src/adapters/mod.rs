@@ -1,5 +1,6 @@
 //! MQTT on one side, Kafka on the other.
 
+mod blobs;
 mod in_flight;
 mod intake;
 mod kafka_watch;
@@ -9,6 +10,7 @@ mod reader;
 mod records;
 mod redrive;
 
+pub use blobs::{BlobFolder, BlobStore};
 pub use in_flight::InFlight;
 pub use intake::{Intake, Receipt};
 pub use kafka_watch::KafkaWatch;

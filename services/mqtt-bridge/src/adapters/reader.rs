@@ -13,7 +13,7 @@ use telemetry::span::{MessageSpan, Operation};
 use crate::NAME;
 use crate::adapters::message::MqttMessage;
 use crate::adapters::records::Records;
-use crate::domain::{Decision, Outcome, Reject, RejectLimiter, Routes};
+use crate::domain::{Decision, DeviceLimiter, DeviceLimits, Outcome, Reject, RejectLimiter, Routes};
 
 /// Label and span name of what no route has: topics are without bound.
 const NO_ROUTE: &str = "(no route)";
@@ -25,6 +25,7 @@ const LOGGED_PER_SECOND: u32 = 10;
 pub struct MqttReader {
     routes: Routes,
     records: Records,
+    devices: DeviceLimiter,
     limiter: RejectLimiter,
     log_limiter: RejectLimiter,
     taken: HashMap<String, Counter>,
@@ -49,13 +50,14 @@ pub struct MqttTrail {
 }
 
 impl MqttReader {
-    pub fn new(routes: Routes, records: Records, rejects_per_second: u32) -> Self {
+    pub fn new(routes: Routes, records: Records, devices: DeviceLimits, rejects_per_second: u32) -> Self {
         let names = routes.iter().map(|route| route.name.as_str()).chain([NO_ROUTE]);
         let taken = names.map(|name| (name.to_owned(), counter("fieldwatch_messages_in", &[("topic", name)]))).collect();
         let age = |from| histogram("fieldwatch_end_to_end_seconds", &[("topic", topics::READINGS), ("from", from)]);
         Self {
             routes,
             records,
+            devices: DeviceLimiter::new(devices),
             limiter: RejectLimiter::new(rejects_per_second),
             log_limiter: RejectLimiter::new(LOGGED_PER_SECOND),
             taken,
@@ -124,13 +126,16 @@ impl Reader for MqttReader {
         if recorded {
             span.set(TOPIC_ATTRIBUTE, received.topic.clone());
         }
-        let (records, reading) = match interpreted.outcome {
+        let (records, reading) = match interpreted.outcome.and_then(|outcome| self.devices.admit(outcome, started)) {
             Ok(outcome) => {
                 let reading = match &outcome {
                     Outcome::Readings(readings) => readings.first().map(|reading| (reading.measured_at, reading.received_at)),
-                    Outcome::Status(_) => None,
+                    Outcome::Status(_) | Outcome::Large(_) => None,
                 };
-                (self.records.events(&outcome, context.as_ref())?, reading)
+                match self.records.events(received, &outcome, context.as_ref()) {
+                    Err(Failure::Poison(poison)) => (vec![self.dead_letter(received, &poison, None, 0, Some(&span))], None),
+                    records => (records?, reading),
+                }
             }
             Err(reject) => (self.rejected(received, reject, &span), None),
         };

@@ -4,11 +4,14 @@ use std::sync::Arc;
 
 use events::headers::{TRACEPARENT, TRACESTATE};
 use events::trace::TraceContext;
-use events::{DeviceKey, Timestamp, topics};
+use events::{Blob, DeviceKey, Timestamp, topics};
 use stream::{Cause, EventWriter, Failure, KafkaConfig, OutRecord, Poison, Record, dlq};
+use telemetry::metrics::counter;
 use tokio::sync::SetOnce;
+use tokio::task::block_in_place;
 
 use crate::NAME;
+use crate::adapters::blobs::{self, BlobStore};
 use crate::adapters::message::MqttMessage;
 use crate::domain::Outcome;
 
@@ -16,6 +19,7 @@ const TOPIC: &str = "mqtt-topic";
 const QOS: &str = "mqtt-qos";
 const RETAIN: &str = "mqtt-retain";
 const RECEIVED_AT: &str = "mqtt-received-at";
+const CONTENT_TYPE: &str = "mqtt-content-type";
 const USER_PROPERTY: &str = "mqtt-user-";
 const USER_PROPERTIES_CUT: &str = "mqtt-user-cut";
 /// On a sample: how many of its device were not kept since the one before.
@@ -27,11 +31,16 @@ const MOST_PROPERTIES: usize = 32;
 const LONGEST_NAME: usize = 128;
 const LONGEST_VALUE: usize = 1_024;
 
+/// Of what a publisher said nothing about.
+const ANY_BYTES: &str = "application/octet-stream";
+
 /// Makes records.
 #[derive(Clone)]
 pub struct Records {
     writer: EventWriter,
     dead_letters: String,
+    /// Where there is one.
+    blobs: Option<Arc<dyn BlobStore>>,
 }
 
 /// Records, once the schema registry was reached.
@@ -54,8 +63,8 @@ impl RecordsLater {
 }
 
 impl Records {
-    pub fn new(writer: EventWriter, kafka: &KafkaConfig) -> Self {
-        Self { writer, dead_letters: kafka.prefixed(&topics::dlq(NAME)) }
+    pub fn new(writer: EventWriter, kafka: &KafkaConfig, blobs: Option<Arc<dyn BlobStore>>) -> Self {
+        Self { writer, dead_letters: kafka.prefixed(&topics::dlq(NAME)), blobs }
     }
 
     /// Full name of the dead-letter topic.
@@ -63,14 +72,35 @@ impl Records {
         &self.dead_letters
     }
 
-    /// The records of an outcome, in its order.
-    pub fn events(&self, outcome: &Outcome, trace: Option<&TraceContext>) -> Result<Vec<OutRecord>, Failure> {
+    /// The records of what a message says, in its order. What is too large for a record is kept before it is told of; where
+    /// that fails, the message is Poison, for a dead letter that can be redriven.
+    pub fn events(&self, received: &MqttMessage, outcome: &Outcome, trace: Option<&TraceContext>) -> Result<Vec<OutRecord>, Failure> {
         // Nothing of the suite caused what a device says: its event is the first of its chain.
         let first = Cause::default();
         match outcome {
             Outcome::Readings(readings) => readings.iter().map(|reading| self.writer.record(reading, &first, trace.cloned())).collect(),
             Outcome::Status(status) => Ok(vec![self.writer.record(status, &first, trace.cloned())?]),
+            Outcome::Large(device) => Ok(vec![self.writer.record(&self.keep(received, device)?, &first, trace.cloned())?]),
         }
+    }
+
+    /// Puts a payload into the blob store.
+    fn keep(&self, received: &MqttMessage, device: &DeviceKey) -> Result<Blob, Poison> {
+        let not_kept = |problem: String| Poison::new("blob_not_kept", problem);
+        let store = self.blobs.as_ref().ok_or_else(|| not_kept("there is no blob store".into()))?;
+        let sha256 = blobs::sha256(&received.payload);
+        let uri = block_in_place(|| store.put(&sha256, &received.payload)).map_err(|error| not_kept(error.to_string()))?;
+        counter("fieldwatch_mqtt_blobs", &[]).inc();
+        Ok(Blob {
+            tenant: device.tenant.clone(),
+            device_id: device.device_id.clone(),
+            uri,
+            sha256,
+            size: received.payload.len() as i64,
+            content_type: received.content_type.clone().unwrap_or_else(|| ANY_BYTES.to_owned()),
+            mqtt_topic: received.topic.clone(),
+            received_at: received.received_at,
+        })
     }
 
     /// The dead letter of a message: its payload untouched, with how it came and why it failed.
@@ -90,6 +120,9 @@ impl Records {
             .header(RETAIN, Some(received.retained.to_string().as_bytes()))
             .header(RECEIVED_AT, Some(received.received_at.to_string().as_bytes()))
             .header(dlq::ATTEMPTS, Some(b"1"));
+        if let Some(content_type) = &received.content_type {
+            out = out.header(CONTENT_TYPE, Some(cut(content_type, LONGEST_VALUE).as_bytes()));
+        }
         for (name, value) in received.user_properties.iter().take(MOST_PROPERTIES) {
             let name = format!("{USER_PROPERTY}{}", cut(name, LONGEST_NAME));
             out = out.header(&name, Some(cut(value, LONGEST_VALUE).as_bytes()));
@@ -125,6 +158,7 @@ pub(super) fn message_of(record: &Record) -> Result<MqttMessage, Poison> {
         qos: record.header(QOS).and_then(|qos| qos.parse().ok()).unwrap_or_default(),
         retained: record.header(RETAIN) == Some("true"),
         user_properties: Vec::new(),
+        content_type: record.header(CONTENT_TYPE).map(str::to_owned),
         received_at,
     })
 }

@@ -35,7 +35,7 @@ impl Redrive {
         let interpreted = self.routes.interpret(&received.message());
         let outcome = interpreted.outcome.map_err(|reject| Poison::new(reject.reason.code(), reject.detail))?;
         let span = MessageSpan::start(Operation::Process, &record.position.topic, record.cause().trace.as_ref());
-        self.records.get()?.events(&outcome, span.context().as_ref())
+        self.records.get()?.events(&received, &outcome, span.context().as_ref())
     }
 }
 

@@ -201,6 +201,18 @@ fn malformed_payloads_are_rejected_with_their_reason() {
     }
 }
 
+#[test]
+fn with_a_blob_store_a_large_payload_is_its_devices_where_the_topic_tells_it() {
+    let environment = vec![("MQTT_BRIDGE__BLOBS__FOLDER".to_owned(), "blobs".to_owned())];
+    let layers = Layers { service: crate::NAME, defaults: DEFAULTS, file: None, environment };
+    let routes = load::<Config>(&layers).unwrap().routes().unwrap();
+    let large = vec![0xff; 256 * 1024 + 1];
+    let outcome = |topic, payload: &[u8]| routes.interpret(&Message { topic, payload, retained: false, received_at: NOW }).outcome;
+    assert_eq!(outcome(TELEMETRY, &large), Ok(Outcome::Large(events::DeviceKey::new("default", "d-1"))));
+    assert_eq!(outcome(TEMPERATURE, &large).unwrap_err().reason, Reason::Oversized, "its device is somewhere in the payload");
+    assert_eq!(outcome(TELEMETRY, &large[1..]).unwrap_err().reason, Reason::NotUtf8, "what is not larger than the limit is read");
+}
+
 proptest::proptest! {
     #[test]
     fn no_payload_is_too_strange_to_answer(payload: Vec<u8>) {

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use events::{DeviceStatus, Reading, Timestamp};
+use events::{DeviceKey, DeviceStatus, Reading, Timestamp};
 
 /// What a device published, and how it came.
 #[derive(Clone, Copy, Debug)]
@@ -15,9 +15,11 @@ pub struct Message<'a> {
 /// What a message says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// At least one, all of one device.
+    /// At least one; of several devices only where a gateway's array names them.
     Readings(Vec<Reading>),
     Status(DeviceStatus),
+    /// Too large to be read: this device's payload is kept as it is, elsewhere.
+    Large(DeviceKey),
 }
 
 /// What a message may be at most.
@@ -25,6 +27,8 @@ pub enum Outcome {
 pub struct Limits {
     /// Bytes.
     pub payload: usize,
+    /// What is larger is kept elsewhere; else it is refused.
+    pub keeps_larger: bool,
     /// Readings of one message.
     pub readings: usize,
     /// How far a device's clock may be ahead of ours.

@@ -1,8 +1,10 @@
 //! What a device's message means: pure, no clock, no I/O.
 //!
 //! [`Routes`] finds how a topic's payload is read; a [`Route`] makes readings or a status of it, or says by a
-//! [`Reject`] why it cannot. [`RejectLimiter`] decides which rejects are worth keeping.
+//! [`Reject`] why it cannot. [`RejectLimiter`] decides which rejects are worth keeping, [`DeviceLimiter`] how many devices
+//! nobody knows are let in.
 
+mod devices;
 mod document;
 mod filter;
 mod limiter;
@@ -17,6 +19,7 @@ mod status;
 mod time;
 mod unit;
 
+pub use devices::{DeviceLimiter, DeviceLimits};
 pub use document::{Document, Field, Members};
 pub use filter::TopicFilter;
 pub use limiter::{Decision, RejectLimiter};

@@ -24,6 +24,7 @@ pub enum Reason {
     NoMetrics,
     TooManyReadings,
     UnknownState,
+    TooManyNewDevices,
 }
 
 impl Reason {
@@ -49,6 +50,7 @@ impl Reason {
             Self::NoMetrics => "no_metrics",
             Self::TooManyReadings => "too_many_readings",
             Self::UnknownState => "unknown_state",
+            Self::TooManyNewDevices => "too_many_new_devices",
         }
     }
 }

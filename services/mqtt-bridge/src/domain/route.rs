@@ -58,6 +58,9 @@ impl Route {
             None => reject,
         };
         if message.payload.len() > limits.payload {
+            if let (true, Some(device)) = (limits.keeps_larger, &by_topic) {
+                return Ok(Outcome::Large(device.clone()));
+            }
             let detail = format!("{} bytes; the limit is {}", message.payload.len(), limits.payload);
             return Err(whose(Reject::new(Reason::Oversized, detail)));
         }
@@ -69,7 +72,7 @@ impl Route {
         for element in self.elements(each, document).map_err(whose)? {
             match self.read_document(by_topic.clone(), message, &element, metrics, limits)? {
                 Outcome::Readings(readings) => all.extend(readings),
-                status @ Outcome::Status(_) => return Ok(status),
+                other @ (Outcome::Status(_) | Outcome::Large(_)) => return Ok(other),
             }
             if all.len() > limits.readings {
                 return Err(whose(Reject::new(Reason::TooManyReadings, format!("more than {} in one message", limits.readings))));

@@ -17,7 +17,7 @@ fn outcome(routes: &Routes, topic: &str, payload: impl AsRef<[u8]>) -> Result<Ve
     let outcome = routes.interpret(&Message { topic, payload: payload.as_ref(), retained: false, received_at: NOW }).outcome?;
     match outcome {
         Outcome::Readings(readings) => Ok(readings),
-        Outcome::Status(status) => panic!("{status:?}"),
+        other => panic!("{other:?}"),
     }
 }
 

@@ -51,7 +51,7 @@ impl Field {
 
     pub(crate) async fn with(broker: Mosquitto) -> Self {
         let (dlq, retry) = (topics::dlq(NAME), topics::retry(NAME));
-        let kit = Kit::with_topics(&[topics::READINGS, topics::DEVICE_STATUS, &dlq, &retry]).await;
+        let kit = Kit::with_topics(&[topics::READINGS, topics::DEVICE_STATUS, topics::BLOBS, &dlq, &retry]).await;
         let wire = Wire::to(broker.port).await;
         Self { kit, broker, wire, version: MQTT_5 }
     }

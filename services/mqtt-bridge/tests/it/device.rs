@@ -89,6 +89,11 @@ impl Device {
         self.client.publish_with_properties(topic, QoS::AtLeastOnce, false, payload.into(), properties).await.unwrap();
     }
 
+    pub(crate) async fn publish_typed(&self, topic: &str, payload: impl Into<Vec<u8>>, content_type: &str) {
+        let properties = PublishProperties { content_type: Some(content_type.to_owned()), ..PublishProperties::default() };
+        self.client.publish_with_properties(topic, QoS::AtLeastOnce, false, payload.into(), properties).await.unwrap();
+    }
+
     /// Waits until the broker has acknowledged `count` messages at `QoS` 1 or 2 in all.
     pub(crate) async fn acknowledged(&mut self, count: usize) {
         let reached = tokio::time::timeout(Duration::from_mins(1), self.acknowledged.wait_for(|acknowledged| *acknowledged >= count));

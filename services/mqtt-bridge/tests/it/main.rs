@@ -10,6 +10,7 @@
     reason = "a failing test panics, and runs its own tasks"
 )]
 
+mod blobs;
 mod bridge;
 mod connection;
 mod device;

@@ -7,7 +7,7 @@ use crate::bridge::Field;
 use crate::device::Device;
 
 /// As an operator's tool sends it again: the same bytes and headers, with the redrives counted.
-fn redriven(field: &Field, letter: &Record) -> OutRecord {
+pub(crate) fn redriven(field: &Field, letter: &Record) -> OutRecord {
     let out = OutRecord::new(field.kit.kafka.prefixed(&topics::retry(NAME)), letter.key.clone(), letter.value.clone());
     let out = letter.headers.iter().fold(out, |out, (name, value)| out.header(name, value.as_deref()));
     out.header("dlq-redrives", Some(b"1"))

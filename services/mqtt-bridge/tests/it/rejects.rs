@@ -94,3 +94,24 @@ async fn a_noisy_device_is_limited_and_stops_nobody_else() {
     assert!((11..=seconds * 11).contains(&letters.len()), "{} dead letters within {seconds} s", letters.len());
     bridge.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_new_devices_is_put_off_and_known_ones_go_on() {
+    let field = Field::new().await;
+    let limits = [("MQTT_BRIDGE__LIMITS__NEW_DEVICES_PER_MINUTE", "3"), ("MQTT_BRIDGE__LIMITS__LEARN_DEVICES_FOR", "0s")];
+    let bridge = field.bridge(&limits).await;
+    let device = Device::connect(&field.broker, "gateway").await;
+    for number in 0..20 {
+        device.publish(&format!("devices/d-{number}/telemetry"), 1, r#"{"temperature": 20}"#).await;
+        device.publish("devices/d-0/telemetry", 1, r#"{"temperature": 20}"#).await;
+    }
+    eventually("all are acknowledged", || async { (field.wire.acks() == 40).then_some(()) }).await;
+    let mut readings = capture(&field.kit, topics::READINGS);
+    let found = readings.rest().await;
+    assert_eq!(found.len(), 20 + 3);
+    assert_eq!(found.iter().filter(|record| record.key.as_deref() == Some(b"d-0")).count(), 21);
+    let letters = capture(&field.kit, &topics::dlq(NAME)).rest().await;
+    assert_eq!(letters.len(), 17);
+    assert!(letters.iter().all(|letter| letter.header("dlq-reason") == Some("too_many_new_devices")));
+    bridge.stop().await.unwrap();
+}

@@ -5,7 +5,7 @@ use apache_avro::schema_compatibility::SchemaCompatibility;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use events::codec::{Encoder, SchemaId, WriterSchema, unframe};
-use events::{Aggregate, Anomaly, DeviceStatus, Event, Notification, Reading, SCHEMAS, SensorHealth, TemperatureAlert};
+use events::{Aggregate, Anomaly, Blob, DeviceStatus, Event, Notification, Reading, SCHEMAS, SensorHealth, TemperatureAlert};
 
 /// Payloads of a release: `<event>-<release>.avsc` wrote `.avro`, which says what `.json` says.
 const RELEASES: [u32; 1] = [1];
@@ -81,6 +81,7 @@ macro_rules! for_each_event {
     ($check:ident) => {
         $check::<Reading>();
         $check::<DeviceStatus>();
+        $check::<Blob>();
         $check::<TemperatureAlert>();
         $check::<Anomaly>();
         $check::<Aggregate>();

@@ -109,6 +109,7 @@ fn received(publish: Publish) -> Received {
         qos: publish.qos as u8,
         retained: publish.retain,
         user_properties: Vec::new(),
+        content_type: None,
         received_at: SystemTime::now().into(),
     };
     Received { message, packet_id: publish.pkid }

@@ -122,12 +122,14 @@ impl Requests for Requests5 {
 }
 
 fn received(publish: Publish) -> Received {
+    let properties = publish.properties.unwrap_or_default();
     let message = MqttMessage {
         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
         payload: publish.payload,
         qos: publish.qos as u8,
         retained: publish.retain,
-        user_properties: publish.properties.map(|properties| properties.user_properties).unwrap_or_default(),
+        user_properties: properties.user_properties,
+        content_type: properties.content_type,
         received_at: SystemTime::now().into(),
     };
     Received { message, packet_id: publish.pkid }
