@@ -18,6 +18,7 @@ pub mod chaos;
 mod database;
 mod debezium;
 mod eventually;
+pub mod fuzz;
 pub mod history;
 pub mod log;
 mod mock_kafka;

@@ -6,3 +6,6 @@ mod status;
 
 pub use json::{json, nested_json, number};
 pub use status::text_or_json;
+
+#[cfg(test)]
+mod fuzz;

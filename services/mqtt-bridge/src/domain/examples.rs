@@ -112,6 +112,7 @@ fn malformed_payloads_are_rejected_with_their_reason() {
     let deep = format!(r#"{{"device_id": "d", "temperature": {}1{}}}"#, "[".repeat(100_000), "]".repeat(100_000));
     let many = format!("{{{}}}", (0..101).map(|n| format!(r#""m{n}": 1"#)).collect::<Vec<_>>().join(","));
     let large = format!(r#"{{"device_id": "d", "temperature": 1, "padding": "{}"}}"#, "x".repeat(1_000_000));
+    let long_name = format!(r#"{{"{}": 1}}"#, "m".repeat(2_000));
     let long_id = format!(r#"{{"device_id": "{}", "temperature": 1}}"#, "d".repeat(257));
     let corpus: Vec<(&str, &[u8], Reason, Option<&str>)> = vec![
         (TEMPERATURE, b"", Reason::Empty, None),
@@ -177,6 +178,7 @@ fn malformed_payloads_are_rejected_with_their_reason() {
         (TELEMETRY, br#"{"temperature": 1, "group": []}"#, Reason::WrongType, Some("d-1")),
         (TELEMETRY, br#"{"the temperature": 1}"#, Reason::BadMetricName, Some("d-1")),
         (TELEMETRY, br#"{"": 1}"#, Reason::BadMetricName, Some("d-1")),
+        (TELEMETRY, long_name.as_bytes(), Reason::BadMetricName, Some("d-1")),
         (TELEMETRY, many.as_bytes(), Reason::TooManyReadings, Some("d-1")),
         (TELEMETRY, large.as_bytes(), Reason::Oversized, Some("d-1")),
         ("devices//telemetry", br#"{"temperature": 1}"#, Reason::BadDeviceId, None),

@@ -53,9 +53,10 @@ impl Metrics {
     pub fn named(&self, name: &str) -> Result<std::borrow::Cow<'_, Metric>, Reject> {
         match self.known(name) {
             Some(metric) => Ok(std::borrow::Cow::Borrowed(metric)),
-            None => Metric::unknown(name)
-                .map(std::borrow::Cow::Owned)
-                .ok_or_else(|| Reject::new(Reason::BadMetricName, format!("`{}` cannot name a metric", name.escape_debug()))),
+            None => Metric::unknown(name).map(std::borrow::Cow::Owned).ok_or_else(|| {
+                let shown: String = name.chars().take(64).collect();
+                Reject::new(Reason::BadMetricName, format!("`{}` cannot name a metric", shown.escape_debug()))
+            }),
         }
     }
 }

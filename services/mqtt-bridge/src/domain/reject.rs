@@ -3,7 +3,7 @@ use std::fmt;
 use events::DeviceKey;
 
 /// Why a message cannot become an event.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     NoRoute,
     Oversized,

@@ -8,4 +8,5 @@ mod driver;
 mod operator;
 mod sink;
 mod source;
+mod spool;
 mod takeover;
