@@ -161,6 +161,13 @@ impl Publisher {
         Self::create(producer_config(kafka, client_id)?, give_up)
     }
 
+    /// One that holds at most so many records that are not delivered: each takes one to two KiB, however small it is.
+    pub fn connect_bounded(kafka: &KafkaConfig, client_id: &str, give_up: GiveUp, records: usize) -> Result<Self, Failure> {
+        let mut config = producer_config(kafka, client_id)?;
+        config.set("queue.buffering.max.messages", records.to_string());
+        Self::create(config, give_up)
+    }
+
     /// One that sends each record in a batch of its own: what a broker says of a batch it says of the record.
     pub fn connect_unbatched(kafka: &KafkaConfig, client_id: &str, give_up: GiveUp) -> Result<Self, Failure> {
         let mut config = producer_config(kafka, client_id)?;

@@ -2,8 +2,8 @@
 //! records or, with Kafka away and a spool configured, once it is on disk. Acknowledgements are in the order of arrival.
 //!
 //! Guarantees: records of one key reach Kafka in the order their messages came, through the spool too: whatever came
-//! while something waits on disk goes behind it. In flight is bounded in bytes: [`Source::accept`] waits at the bound.
-//! Refuses: to acknowledge while Kafka is away and the spool full; to drop a message somebody waits for.
+//! while something waits on disk goes behind it. In flight is bounded in bytes and in records: [`Source::accept`] waits
+//! at the bound. Refuses: to acknowledge while Kafka is away and the spool full; to drop a message somebody waits for.
 
 mod drain;
 mod keeper;
@@ -22,6 +22,9 @@ use crate::producer::Delivery;
 use crate::spool::Spool;
 use crate::{Failure, KafkaConfig, OutRecord, Poison};
 
+/// What a record in the hands of Kafka's client takes, at least: its headers and bookkeeping. So many fewer records than
+/// bytes may be under way.
+const RECORD_BYTES: usize = 1 << 10;
 /// Between two tries when Kafka's client has no room.
 const FOR_ROOM: Duration = Duration::from_millis(2);
 
@@ -105,8 +108,9 @@ pub fn source<R: Reader, A: Acknowledge>(
     let live = Arc::new(Mutex::new(None));
     let source = Source { live: Arc::clone(&live), in_flight: Arc::new(Semaphore::new(limit)), limit, spools: keeping.is_some(), arrivals };
     let (spool, away_after) = keeping.map(|keeping| (keeping.spool, keeping.away_after)).unzip();
+    let most_records = (limit / RECORD_BYTES).max(1_000);
     let status = watch::Sender::new(SourceStatus { spooling: spool.is_some(), ..SourceStatus::default() });
-    (source, Keeper { live, arrived, spool, away_after, kafka: kafka.clone(), client_id, status })
+    (source, Keeper { live, arrived, spool, away_after, kafka: kafka.clone(), client_id, most_records, status })
 }
 
 impl<T: Trail> Sent<T> {

@@ -19,6 +19,11 @@ impl MockKafka {
         self.0.bootstrap_servers()
     }
 
+    /// Answers every request so much later.
+    pub fn slow(&self, by: std::time::Duration) {
+        self.0.broker_round_trip_time(BROKER, by).expect("the broker slows down");
+    }
+
     /// Every connection breaks and none is taken; what was acknowledged stays.
     pub fn down(&self) {
         self.0.broker_down(BROKER).expect("the broker goes down");

@@ -24,6 +24,7 @@ pub struct Process {
     name: String,
     command: Vec<(String, String)>,
     path: PathBuf,
+    arguments: Vec<String>,
     admin_port: u16,
     child: Child,
 }
@@ -38,13 +39,19 @@ impl Process {
 
     /// Starts a service that may never be ready.
     pub fn spawn(name: &str, environment: &[(String, String)]) -> Self {
+        Self::spawn_with(name, &[], environment)
+    }
+
+    /// With arguments on its command line.
+    pub fn spawn_with(name: &str, arguments: &[&str], environment: &[(String, String)]) -> Self {
         let admin_port = free_port();
         let own = name.to_uppercase().replace('-', "_");
         let mut command = environment.to_vec();
         command.push((format!("{own}__ADMIN__LISTEN"), format!("127.0.0.1:{admin_port}")));
         let path = binary(name);
-        let child = spawn(&path, &command);
-        Self { name: name.to_owned(), command, path, admin_port, child }
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let child = spawn(&path, &arguments, &command);
+        Self { name: name.to_owned(), command, path, arguments, admin_port, child }
     }
 
     pub fn admin_port(&self) -> u16 {
@@ -99,7 +106,7 @@ impl Process {
 
     /// Starts again after [`kill`](Self::kill), without waiting.
     pub fn restart(&mut self) {
-        self.child = spawn(&self.path, &self.command);
+        self.child = spawn(&self.path, &self.arguments, &self.command);
     }
 
     /// Sends a signal, by its name without SIG.
@@ -129,8 +136,9 @@ impl Process {
     }
 }
 
-fn spawn(path: &PathBuf, environment: &[(String, String)]) -> Child {
+fn spawn(path: &PathBuf, arguments: &[String], environment: &[(String, String)]) -> Child {
     Command::new(path)
+        .args(arguments)
         .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())

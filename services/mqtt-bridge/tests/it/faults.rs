@@ -22,7 +22,7 @@ in_each_version!(
     a_bridge_killed_between_pubrec_and_pubcomp_completes_the_message_after_its_restart,
 );
 
-fn full() -> bool {
+pub(crate) fn full() -> bool {
     std::env::var("FIELDWATCH_TEST_FULL").is_ok_and(|full| full == "1")
 }
 

@@ -15,6 +15,7 @@ mod bridge;
 mod connection;
 mod device;
 mod faults;
+mod memory;
 mod readings;
 mod redrive;
 mod rejects;

@@ -246,13 +246,13 @@ impl<R: Reader, A: Acknowledge> Keeper<R, A> {
 
     /// Another producer, once the purged one is gone.
     pub(super) fn reconnect<'a>(&self, purged: Option<(R, Publisher)>) -> BoxFuture<'a, Result<Live<R>, Failure>> {
-        let (kafka, client_id) = (self.kafka.clone(), self.client_id);
+        let (kafka, client_id, most_records) = (self.kafka.clone(), self.client_id, self.most_records);
         async move {
             let (reader, publisher) = purged.ok_or_else(|| Failure::fatal("nobody may send"))?;
             tokio::time::sleep(BEFORE_RECONNECT).await;
             let connected = tokio::task::spawn_blocking(move || {
                 drop(publisher);
-                Live::connect(reader, &kafka, client_id)
+                Live::connect(reader, &kafka, client_id, most_records)
             });
             connected.await.map_err(Failure::fatal)?
         }

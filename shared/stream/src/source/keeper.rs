@@ -36,6 +36,8 @@ pub struct Keeper<R: Reader, A> {
     pub(super) away_after: Option<Duration>,
     pub(super) kafka: KafkaConfig,
     pub(super) client_id: &'static str,
+    /// With Kafka's client at a time, from memory and from disk alike.
+    pub(super) most_records: usize,
     pub(super) status: watch::Sender<SourceStatus>,
 }
 
@@ -56,8 +58,8 @@ impl<R: Reader, A: Acknowledge> Keeper<R, A> {
     /// Acknowledges until the source is dropped. Until `reader` is there, messages go to the spool; where there is none,
     /// none is taken. Without a spool a delivery that fails for good ends it: its message stays unacknowledged.
     pub async fn run(mut self, reader: impl Future<Output = Result<R, Failure>> + Send) -> Result<(), Failure> {
-        let (kafka, client_id) = (self.kafka.clone(), self.client_id);
-        let mut connecting: BoxFuture<'_, _> = async move { Live::connect(reader.await?, &kafka, client_id) }.boxed();
+        let (kafka, client_id, most_records) = (self.kafka.clone(), self.client_id, self.most_records);
+        let mut connecting: BoxFuture<'_, _> = async move { Live::connect(reader.await?, &kafka, client_id, most_records) }.boxed();
         let mut drain = self.spool.take().map(Drain::new);
         let mut first = None;
         loop {

@@ -27,8 +27,8 @@ pub(super) fn lock<R: Reader>(live: &Mutex<Option<Live<R>>>) -> MutexGuard<'_, O
 }
 
 impl<R: Reader> Live<R> {
-    pub(super) fn connect(reader: R, kafka: &KafkaConfig, client_id: &str) -> Result<Self, Failure> {
-        Ok(Self { reader, publisher: Publisher::connect(kafka, client_id, GiveUp::Never)? })
+    pub(super) fn connect(reader: R, kafka: &KafkaConfig, client_id: &str, most_records: usize) -> Result<Self, Failure> {
+        Ok(Self { reader, publisher: Publisher::connect_bounded(kafka, client_id, GiveUp::Never, most_records)? })
     }
 
     /// Gives up what is queued and under way: every delivery reports. With another producer from then on: this one's

@@ -2,6 +2,7 @@
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Usage {
     pub cpu_seconds: f64,
+    pub rss_mib: f64,
     pub peak_rss_mib: f64,
 }
 
@@ -13,9 +14,11 @@ impl Usage {
         let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks = fields.get(11)?.parse::<f64>().ok()? + fields.get(12)?.parse::<f64>().ok()?;
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let peak_kib: f64 = peak.trim().trim_end_matches(" kB").parse().ok()?;
-        Some(Self { cpu_seconds: ticks / 100.0, peak_rss_mib: peak_kib / 1024.0 })
+        let mib = |name| {
+            let kib: f64 = status.lines().find_map(|line| line.strip_prefix(name))?.trim().trim_end_matches(" kB").parse().ok()?;
+            Some(kib / 1024.0)
+        };
+        Some(Self { cpu_seconds: ticks / 100.0, rss_mib: mib("VmRSS:")?, peak_rss_mib: mib("VmHWM:")? })
     }
 }
 
@@ -29,7 +32,8 @@ mod tests {
         while Usage::of(std::process::id()).unwrap().cpu_seconds < 0.05 {
             assert!(started.elapsed().as_secs() < 30, "this loop uses the CPU");
         }
-        assert!(Usage::of(std::process::id()).unwrap().peak_rss_mib > 1.0);
+        let usage = Usage::of(std::process::id()).unwrap();
+        assert!(usage.rss_mib > 1.0 && usage.peak_rss_mib >= usage.rss_mib);
         assert_eq!(Usage::of(u32::MAX), None);
     }
 }
