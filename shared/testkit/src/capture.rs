@@ -17,9 +17,13 @@ pub struct Capture {
 
 /// Opens `topic` (without prefix).
 pub fn capture(kit: &Kit, topic: &str) -> Capture {
-    let topic = kit.kafka.prefixed(topic);
-    let tail = open(&kit.kafka, &topic, &From::Beginning);
-    Capture { tail, kafka: kit.kafka.clone(), topic, registry: kit.registry.clone() }
+    capture_from(&kit.kafka, &kit.registry, topic)
+}
+
+/// The same of another cluster, e.g. librdkafka's own.
+pub fn capture_from(kafka: &KafkaConfig, registry: &stream::Registry, topic: &str) -> Capture {
+    let topic = kafka.prefixed(topic);
+    Capture { tail: open(kafka, &topic, &From::Beginning), kafka: kafka.clone(), topic, registry: registry.clone() }
 }
 
 fn open(kafka: &KafkaConfig, topic: &str, from: &From) -> Tail {

@@ -30,7 +30,7 @@ mod running;
 mod seed;
 mod topics;
 
-pub use capture::{Capture, capture};
+pub use capture::{Capture, capture, capture_from};
 pub use database::Database;
 pub use debezium::Debezium;
 pub use eventually::{eventually, eventually_within};

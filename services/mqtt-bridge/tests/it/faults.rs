@@ -2,17 +2,18 @@
 //! `FIELDWATCH_TEST_FULL=1` (`scripts/test --full`) they are those promised.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use events::{Reading, topics};
 use mqtt_bridge::NAME;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use testkit::{Process, capture, eventually, seeds};
+use stream::KafkaConfig;
+use testkit::{MockKafka, Process, capture, capture_from, eventually, seeds};
 
 use crate::bridge::{Field, Version, in_each_version};
 use crate::device::Device;
-use crate::session::{assert_order_per_device, payload, until_all_arrived};
+use crate::session::{assert_order_per_device, payload, until_all_are_in, until_all_arrived};
 use crate::wire::Packet;
 
 in_each_version!(
@@ -151,6 +152,46 @@ async fn a_bridge_killed_between_pubrec_and_pubcomp_completes_the_message_after_
     assert_eq!(until_all_arrived(&field, 2).await.len(), 2);
     assert_eq!(field.wire.connections(), connections, "the connection stays");
     assert_eq!(bridge.terminate().await, Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kafka_that_is_away_under_load_gets_everything_in_order_once_it_is_back() {
+    let away = Duration::from_secs(if full() { 60 } else { 5 });
+    let (field, kafka) = (Field::new().await, MockKafka::start(topics::READINGS));
+    let (brokers, spool) = (kafka.brokers(), tempfile::tempdir().unwrap());
+    let mut environment = field.environment_with_spool(spool.path());
+    environment.push(("FIELDWATCH__KAFKA__BROKERS".into(), brokers.clone()));
+    environment.push(("FIELDWATCH__KAFKA__TOPIC_PREFIX".into(), String::new()));
+    let bridge = Process::spawn(NAME, &environment);
+    eventually("the bridge is subscribed", || async { field.wire.is_subscribed().then_some(()) }).await;
+    let mut device = Device::connect(&field.broker, "gateway").await;
+    let (mut sequence, began) = (0, Instant::now());
+    let mut tick = tokio::time::interval(Duration::from_millis(10));
+    let (goes, returns) = (Duration::from_secs(1), Duration::from_secs(1) + away);
+    let (mut gone, mut back) = (false, false);
+    while began.elapsed() < returns + Duration::from_secs(2) {
+        tick.tick().await;
+        for _ in 0..3 {
+            publish(&device, sequence).await;
+            sequence += 1;
+        }
+        if !gone && began.elapsed() > goes {
+            kafka.down();
+            gone = true;
+        }
+        if !back && began.elapsed() > returns {
+            assert!(bridge.admin("ready").await.contains("waiting for Kafka"), "messages go to disk");
+            kafka.up();
+            back = true;
+        }
+    }
+    device.acknowledged(sequence).await;
+    eventually("all are acknowledged", || async { (field.wire.acks() == sequence).then_some(()) }).await;
+    let config = KafkaConfig { brokers, topic_prefix: String::new(), ..field.kit.kafka.clone() };
+    let found = until_all_are_in(&mut capture_from(&config, &field.kit.registry, topics::READINGS), sequence).await;
+    eprintln!("Kafka away for {away:?}: {} of {sequence} readings came twice", found.len() - sequence);
+    assert_order_per_device(&found);
+    field.wire.assert_acknowledged_in_order();
 }
 
 #[tokio::test(flavor = "multi_thread")]

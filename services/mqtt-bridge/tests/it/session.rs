@@ -2,7 +2,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use events::{Reading, topics};
 use mqtt_bridge::app;
-use testkit::{Mosquitto, Running, capture, eventually};
+use testkit::{Capture, Mosquitto, Running, capture, eventually};
 
 use crate::bridge::{Field, MQTT_3, Version, in_each_version};
 use crate::device::Device;
@@ -20,7 +20,10 @@ pub(crate) fn payload(sequence: i64) -> String {
 
 /// Reads until `count` different sequences were seen; returns each with its device, repeated where it came again.
 pub(crate) async fn until_all_arrived(field: &Field, count: usize) -> Vec<(String, i64)> {
-    let mut readings = capture(&field.kit, topics::READINGS);
+    until_all_are_in(&mut capture(&field.kit, topics::READINGS), count).await
+}
+
+pub(crate) async fn until_all_are_in(readings: &mut Capture, count: usize) -> Vec<(String, i64)> {
     let (mut found, mut different) = (Vec::new(), BTreeSet::new());
     while different.len() < count {
         let reading = readings.events::<Reading>(1).await.remove(0);
