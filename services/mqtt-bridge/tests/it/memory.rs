@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use events::topics;
 use mqtt_bridge::NAME;
 use testkit::bench::{Usage, metric};
-use testkit::{MockKafka, Process, eventually, free_port};
+use testkit::{MockKafka, Process, eventually};
 use tokio::task::JoinHandle;
 
 use crate::bridge::Field;
@@ -84,7 +84,7 @@ async fn assert_memory_flat(what: &str, bridge: &Process, seconds: u64) {
 async fn with_kafka_away_and_the_spool_full_memory_stays_flat() {
     let (field, spool) = (Field::new().await, tempfile::tempdir().unwrap());
     let mut away = small(field.environment_with_spool(spool.path()));
-    away.push(("FIELDWATCH__KAFKA__BROKERS".into(), format!("127.0.0.1:{}", free_port())));
+    away.push(("FIELDWATCH__KAFKA__BROKERS".into(), "127.0.0.1:1".into()));
     let bridge = Process::spawn(NAME, &away);
     eventually("the bridge is subscribed", || async { field.wire.is_subscribed().then_some(()) }).await;
     let publishing = Publishing::start(&field, if full() { 500 } else { 5_000 }).await;
@@ -123,7 +123,7 @@ async fn the_edge_profile_needs_at_most_64_mib_at_1000_events_a_minute_and_after
     let (field, spool) = (Field::new().await, tempfile::tempdir().unwrap());
     let environment = field.environment_with_spool(spool.path());
     let mut away = environment.clone();
-    away.push(("FIELDWATCH__KAFKA__BROKERS".into(), format!("127.0.0.1:{}", free_port())));
+    away.push(("FIELDWATCH__KAFKA__BROKERS".into(), "127.0.0.1:1".into()));
     let peak_mib = |bridge: &Process| Usage::of(bridge.pid()).expect("the bridge runs").peak_rss_mib;
     let (mut device, mut sequence) = (Device::connect(&field.broker, "gateway").await, 0);
     let send = async |device: &Device, sequence: usize| {
