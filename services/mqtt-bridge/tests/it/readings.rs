@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 
 use events::{Event, Reading, Timestamp, topics};
+use mqtt_bridge::NAME;
 use testkit::{capture, eventually};
 
 use crate::bridge::{Field, Version, in_each_version};
@@ -8,6 +9,7 @@ use crate::device::Device;
 
 in_each_version!(
     a_reading_of_any_quality_of_service_arrives_keyed_with_all_headers,
+    a_payload_up_to_the_limit_is_read_and_one_beyond_closes_no_connection,
     two_thousand_messages_of_four_devices_keep_their_order_and_are_acknowledged_in_it,
 );
 
@@ -46,6 +48,24 @@ async fn a_reading_of_any_quality_of_service_arrives_keyed_with_all_headers(vers
     bridge.stop().await.unwrap();
     field.wire.assert_acknowledged_in_order();
     assert_eq!(field.wire.acks(), 2);
+}
+
+async fn a_payload_up_to_the_limit_is_read_and_one_beyond_closes_no_connection(version: Version) {
+    let field = Field::new().await.speaking(version);
+    let bridge = field.bridge(&[]).await;
+    let device = Device::connect(&field.broker, "d-1").await;
+    let padded = |sequence: usize, bytes: usize| format!(r#"{{"temperature": 20, "seq": {sequence}, "padding": "{}"}}"#, "x".repeat(bytes));
+    // Around what clients and bridges have as limits of their own, up to the limits of the bridge (256 KiB) and the broker (1 MiB).
+    for (sequence, bytes) in [11_000, 66_000, 262_000, 1_048_000, 10].into_iter().enumerate() {
+        device.publish("devices/d-1/telemetry", 1, padded(sequence, bytes)).await;
+    }
+    let found = capture(&field.kit, topics::READINGS).events::<Reading>(4).await;
+    assert_eq!(found.iter().filter_map(|reading| reading.sequence).collect::<Vec<_>>(), [0, 1, 2, 4]);
+    let letter = capture(&field.kit, &topics::dlq(NAME)).records(1).await.remove(0);
+    assert_eq!(letter.header("dlq-reason"), Some("oversized"));
+    assert_eq!(field.wire.connections(), 1);
+    bridge.stop().await.unwrap();
+    field.wire.assert_acknowledged_in_order();
 }
 
 #[tokio::test(flavor = "multi_thread")]
