@@ -1,21 +1,18 @@
-//! Wires the service: model to operator to workers.
+//! Wires the service: model to operators to workers.
 
 use events::Anomaly;
 use service::{Health, Supervisor};
 use stream::operator::{self, OperatorContext};
 use stream::{EventWriter, Registry};
 
-use crate::adapters::{Runtime, Scorer};
-use crate::operator::DetectorOperator;
+use crate::adapters::{Model, Runtime, Scorer};
+use crate::stages::{Detection, DetectorOperator};
 use crate::{Config, DEFINITION};
 
 /// Starts the service's parts.
 pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor) -> service::StartResult {
-    let model = config.model.open()?;
     let runtime = Runtime::load(&config.model.runtime_library)?;
-    let scorer = Scorer::open(&runtime, &model)?;
-    let thresholds = config.model.thresholds(scorer.manifest());
-    tracing::info!(model = scorer.manifest().name, version = scorer.manifest().version, sha256 = scorer.manifest().sha256, "model loaded");
+    let detector = detector(&config, &runtime, &config.model.open()?)?;
 
     let registry = Registry::connect(&config.registry)?;
     let writer = EventWriter::new(DEFINITION.name, &config.kafka);
@@ -24,6 +21,14 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         return Ok(());
     };
     let context = OperatorContext { kafka: config.kafka, registry, writer, config: config.operator };
-    operator::start_fixed(DetectorOperator::new(scorer, thresholds), &context, health, supervisor);
+    operator::start_fixed(detector, &context, health, supervisor);
     Ok(())
+}
+
+fn detector(config: &Config, runtime: &Runtime, model: &Model) -> anyhow::Result<DetectorOperator> {
+    let scorer = Scorer::open(runtime, model)?;
+    let manifest = scorer.manifest();
+    tracing::info!(model = manifest.name, version = manifest.version, sha256 = manifest.sha256, "model loaded");
+    let sensitivity = config.sensitivity(manifest);
+    Ok(DetectorOperator::new(Detection::new(scorer, sensitivity), config.lifecycle.forget_after))
 }

@@ -1,4 +1,5 @@
-//! The detector's own commands: features and scores of a CSV, by the same code that serves.
+//! The detector's own commands: features and scores of a CSV, and why a device's scores are what they are, by the same code
+//! that serves.
 
 use std::error::Error;
 use std::fs::File;
@@ -7,10 +8,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use events::DeviceKey;
 
 use crate::Config;
 use crate::adapters::{Model, Runtime, Scorer};
-use crate::commands::{self, CommandError, OnBadLine, ScoreOptions};
+use crate::commands::{self, CommandError, OnBadLine, ScoreOptions, Wanted};
+use crate::stages::Detection;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -36,6 +39,19 @@ pub enum Command {
         #[arg(long)]
         band: bool,
     },
+    /// Say what a device's recent scores were made of: its snapshot, and the log from there to its end.
+    Explain {
+        #[arg(long)]
+        device: String,
+        #[arg(long, default_value = events::DEFAULT_TENANT)]
+        tenant: String,
+        /// Scores to show of each metric
+        #[arg(long, value_name = "N", default_value_t = 12)]
+        scores: usize,
+        /// Leave the snapshot out and score all that the log still holds
+        #[arg(long)]
+        whole_log: bool,
+    },
 }
 
 #[derive(Args)]
@@ -48,8 +64,8 @@ pub struct Input {
 }
 
 /// Runs a command; the exit status says why it stopped.
-pub fn run(config: &Config, command: Command) -> ExitCode {
-    match execute(config, command) {
+pub async fn run(config: &Config, command: Command) -> ExitCode {
+    match execute(config, command).await {
         Err(error) if !error.is_broken_pipe() => {
             // Nobody is left to tell when standard error is closed.
             let _ = writeln!(io::stderr(), "anomaly-detector: {}", with_causes(&error));
@@ -59,7 +75,7 @@ pub fn run(config: &Config, command: Command) -> ExitCode {
     }
 }
 
-fn execute(config: &Config, command: Command) -> Result<(), CommandError> {
+async fn execute(config: &Config, command: Command) -> Result<(), CommandError> {
     let mut output = BufWriter::new(io::stdout().lock());
     let mut notes = io::stderr();
     match command {
@@ -77,6 +93,16 @@ fn execute(config: &Config, command: Command) -> Result<(), CommandError> {
             let mut scorer = Scorer::open(&runtime, &model)?;
             let options = ScoreOptions { dead_time, band };
             commands::score(file, &mut output, &mut scorer, options, on_bad_line(input.skip_bad, &mut notes))
+        }
+        Command::Explain { device, tenant, scores, whole_log } => {
+            let runtime = Runtime::load(&config.model.runtime_library)?;
+            let scorer = Scorer::open(&runtime, &config.model.open()?)?;
+            let sensitivity = config.sensitivity(scorer.manifest());
+            let wanted = Wanted { device: DeviceKey::new(tenant, device), scores, whole_log };
+            let text = commands::explain(config, &Detection::new(scorer, sensitivity), &wanted).await.map_err(CommandError::Topics)?;
+            output.write_all(text.as_bytes())?;
+            output.flush()?;
+            Ok(())
         }
     }
 }

@@ -7,7 +7,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod domain;
-mod operator;
+pub mod stages;
 
 pub use config::Config;
 

@@ -25,6 +25,8 @@ pub enum CommandError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Inference(#[from] InferenceFailed),
+    #[error("cannot read the topics")]
+    Topics(#[source] anyhow::Error),
 }
 
 impl CommandError {
@@ -34,6 +36,7 @@ impl CommandError {
             Self::BadLine(_) => 65,
             Self::InputUnreadable { .. } => 66,
             Self::Inference(_) => 70,
+            Self::Topics(_) => 69,
             Self::OutputFailed(_) => 74,
         }
     }

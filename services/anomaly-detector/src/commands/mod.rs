@@ -1,11 +1,14 @@
-//! What the binary does with files: `features` and `score`, each a function from a reader to a writer.
+//! What the binary does with files and topics, never with a running service.
 
 mod error;
+mod explain;
 mod features;
+mod log;
 mod readings;
 mod score;
 
 pub use error::CommandError;
+pub use explain::{Wanted, explain};
 pub use features::features;
 pub use readings::OnBadLine;
 pub use score::{ScoreOptions, score};

@@ -40,10 +40,15 @@ pub struct Calibration {
 impl Calibration {
     /// The score of a logit in the light of those before it; then the logit joins them.
     pub(crate) fn score(&mut self, logit: f32, readings_per_week: f64, prior: Prior) -> f32 {
-        let haste = FASTER * (readings_per_week / EVERY_FIVE_MINUTES).max(1.0).ln();
-        let open = prior.open_logit + self.above_usual.max(0.0) + haste as f32;
+        let open = self.open_logit(readings_per_week, prior);
         self.learn(logit - prior.usual_quantile);
         1.0 / (1.0 + (open - logit - LN_FOUR).exp())
+    }
+
+    /// The logit that scores 0.8 now.
+    pub(crate) fn open_logit(self, readings_per_week: f64, prior: Prior) -> f32 {
+        let haste = FASTER * (readings_per_week / EVERY_FIVE_MINUTES).max(1.0).ln();
+        prior.open_logit + self.above_usual.max(0.0) + haste as f32
     }
 
     fn learn(&mut self, above_usual: f32) {

@@ -20,6 +20,16 @@ impl Memory {
         self.features.observe(at_micros, value)
     }
 
+    /// Another model's logits are another scale: what this key's usual ones are has to be learned anew.
+    pub fn forget_calibration(&mut self) {
+        self.calibration = Calibration::default();
+    }
+
+    /// The logit that would score 0.8 now, for a series sampled as this one was at `observation`.
+    pub fn open_logit(&self, observation: &Observation, prior: &Prior) -> f32 {
+        self.calibration.open_logit(observation.readings_per_week, *prior)
+    }
+
     /// The score, 0 to 1, of a reading. Later readings may have been observed by now, but all before it must have been
     /// scored. `logit` is the network's word on it; it is rounded before it meets any state, so that how readings were
     /// batched cannot show.

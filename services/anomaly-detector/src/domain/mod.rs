@@ -4,3 +4,4 @@ pub mod calibration;
 pub mod detector;
 pub mod features;
 pub mod lifecycle;
+pub mod sensitivity;

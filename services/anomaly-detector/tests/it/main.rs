@@ -6,6 +6,8 @@
 
 mod cli;
 mod detection;
+mod driver;
+mod explain;
 mod network;
 mod series;
 mod stream;

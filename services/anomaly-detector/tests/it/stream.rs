@@ -6,16 +6,16 @@ use testkit::{Kit, Running, capture, temperature};
 
 use anomaly_detector::{Config, DEFINITION, app};
 
-const TOPICS: [&str; 5] =
+pub(crate) const TOPICS: [&str; 5] =
     [topics::READINGS, topics::ANOMALIES, "dlq.anomaly-detector.v1", "retry.anomaly-detector.v1", "state.anomaly-detector.v1"];
 
-fn reading(device: &str, minute: i64, value: f64) -> Reading {
+pub(crate) fn reading(device: &str, minute: i64, value: f64) -> Reading {
     let at = Timestamp::from_millis(1_770_000_000_000 + minute * 300_000);
     temperature(device, at, value)
 }
 
 /// A day and more of a gentle cycle, then a spike, then calm again.
-fn series(device: &str) -> Vec<Reading> {
+pub(crate) fn series(device: &str) -> Vec<Reading> {
     (0..500)
         .map(|minute| {
             let wave = (minute as f64 / 288.0 * std::f64::consts::TAU).sin() + 0.05 * ((minute * 7_919) % 13) as f64;
@@ -24,7 +24,7 @@ fn series(device: &str) -> Vec<Reading> {
         .collect()
 }
 
-async fn start(kit: &Kit) -> Running {
+pub(crate) async fn start(kit: &Kit) -> Running {
     let library = crate::library().display().to_string();
     let config: Config = kit.config(DEFINITION.name, DEFINITION.defaults, &[("ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY", &library)]);
     let service = Running::start(config, app::start).await;

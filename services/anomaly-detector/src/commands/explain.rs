@@ -1,0 +1,197 @@
+//! What a device's recent scores were made of.
+//!
+//! The device's last snapshot, then its readings from there to the end of the log, by the code and the model that serve.
+//! What a snapshot holds cannot be taken apart again: with `whole_log` the snapshot is left out, and what the log no
+//! longer holds is unknown to the scores.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write as _;
+
+use events::{Anomaly, DeviceKey, Event as _, Reading, Timestamp, topics};
+use stream::decode::decode;
+use stream::operator::{State, decode_snapshot};
+use stream::tail::From;
+use stream::{Failure, KafkaConfig, Registry};
+
+use super::log;
+use crate::adapters::Contribution;
+use crate::domain::lifecycle::Transition;
+use crate::stages::{Detection, Device, Judged, Scored};
+use crate::{Config, DEFINITION};
+
+/// What was announced is shown for so many anomalies.
+const ANNOUNCED: usize = 10;
+
+pub struct Wanted {
+    pub device: DeviceKey,
+    /// Scores shown of each metric, the newest last.
+    pub scores: usize,
+    pub whole_log: bool,
+}
+
+#[derive(Default)]
+struct Replay {
+    device: Device,
+    taken: u64,
+    repeats: u64,
+    late: u64,
+    recent: BTreeMap<String, VecDeque<(Timestamp, f64, Scored)>>,
+}
+
+pub async fn explain(config: &Config, detection: &Detection, wanted: &Wanted) -> anyhow::Result<String> {
+    let (kafka, key) = (&config.kafka, wanted.device.to_kafka_key());
+    let registry = Registry::connect(&config.registry)?;
+    let mut text = String::new();
+    let snapshot = if wanted.whole_log { None } else { snapshot::<Device>(kafka, DEFINITION.name, &key).await? };
+    let readings = kafka.prefixed(topics::READINGS);
+    let mut replay = Replay::default();
+    let from = match snapshot {
+        Some((partition, device, next_offset)) => {
+            writeln!(text, "{key}: snapshot of partition {partition} at offset {next_offset}")?;
+            replay.device = device;
+            log::only(kafka, &readings, partition, next_offset)?
+        }
+        None if wanted.whole_log => {
+            writeln!(text, "{key}: the whole log, without a snapshot")?;
+            From::Beginning
+        }
+        None => {
+            writeln!(text, "{key}: no snapshot; the whole log is read")?;
+            From::Beginning
+        }
+    };
+    log::read(kafka, &readings, &from, async |record| {
+        let Some(value) = record.value.as_deref() else { return Ok(()) };
+        match decode::<Reading>(&registry, value).await {
+            Ok(reading) if reading.key() == key => replay.take(detection, &reading, wanted.scores),
+            Ok(_) | Err(Failure::Poison(_)) => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    })
+    .await?;
+    replay.describe(detection, &wanted.device, &mut text)?;
+    describe_announced(&announced(kafka, &registry, &key).await?, &mut text)?;
+    Ok(text)
+}
+
+/// Partition, state and next offset of a key's last snapshot.
+async fn snapshot<S: State>(kafka: &KafkaConfig, stage: &str, key: &str) -> anyhow::Result<Option<(i32, S, i64)>> {
+    let mut last = None;
+    log::read(kafka, &kafka.prefixed(&topics::state(stage)), &From::Beginning, async |record| {
+        if record.key.as_deref() == Some(key.as_bytes()) {
+            last = Some((record.position.partition, record.value));
+        }
+        Ok(())
+    })
+    .await?;
+    let Some((partition, Some(bytes))) = last else { return Ok(None) };
+    let (kept, next_offset) = decode_snapshot(&bytes)?;
+    Ok(Some((partition, kept, next_offset)))
+}
+
+async fn announced(kafka: &KafkaConfig, registry: &Registry, key: &str) -> Result<VecDeque<Anomaly>, Failure> {
+    let mut announced = VecDeque::new();
+    log::read(kafka, &kafka.prefixed(topics::ANOMALIES), &From::Beginning, async |record| {
+        let Some(value) = record.value.as_deref().filter(|_| record.key.as_deref() == Some(key.as_bytes())) else { return Ok(()) };
+        announced.push_back(decode::<Anomaly>(registry, value).await?);
+        if announced.len() > ANNOUNCED {
+            announced.pop_front();
+        }
+        Ok(())
+    })
+    .await?;
+    Ok(announced)
+}
+
+impl Replay {
+    fn take(&mut self, detection: &Detection, reading: &Reading, keep: usize) -> Result<(), Failure> {
+        let scored = match detection.judge(reading, &mut self.device) {
+            Ok(Judged::Scored(scored)) => scored,
+            Ok(passed_over) => {
+                self.repeats += u64::from(matches!(passed_over, Judged::Duplicate));
+                self.late += u64::from(matches!(passed_over, Judged::Late));
+                return Ok(());
+            }
+            Err(Failure::Poison(_)) => return Ok(()),
+            Err(failure) => return Err(failure),
+        };
+        self.taken += 1;
+        let recent = self.recent.entry(reading.metric.clone()).or_default();
+        recent.push_back((reading.measured_at, reading.value, scored));
+        if recent.len() > keep {
+            recent.pop_front();
+        }
+        Ok(())
+    }
+
+    fn describe(&self, detection: &Detection, key: &DeviceKey, text: &mut String) -> anyhow::Result<()> {
+        writeln!(text, "{} readings scored since then, {} repeated, {} late", self.taken, self.repeats, self.late)?;
+        if self.device.metrics.is_empty() {
+            writeln!(text, "nothing is known of this device")?;
+        }
+        for (name, metric) in &self.device.metrics {
+            let thresholds = detection.thresholds(&key.device_id, name);
+            match metric.lifecycle.open() {
+                Some(open) => {
+                    let since = Timestamp::from_micros(open.started_at_micros);
+                    writeln!(text, "{name}: an anomaly is open since {since}, its highest score {:.3}", open.peak_score)?;
+                }
+                None => writeln!(text, "{name}: no anomaly is open")?,
+            }
+            write!(
+                text,
+                "  opens above {}, closes after {} at or below {}",
+                thresholds.open_above, thresholds.close_after, thresholds.close_below
+            )?;
+            let recent = self.recent.get(name);
+            match recent.and_then(VecDeque::back) {
+                Some((_, _, scored)) => writeln!(text, "; a logit of {:.2} scores 0.8 now", scored.open_logit)?,
+                None => writeln!(text, "; no reading since the snapshot")?,
+            }
+            for (at, value, scored) in recent.into_iter().flatten() {
+                describe_score(detection, *at, *value, scored, text)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn describe_score(detection: &Detection, at: Timestamp, value: f64, scored: &Scored, text: &mut String) -> anyhow::Result<()> {
+    let Scored { observation, logit, score, transition, .. } = scored;
+    if !observation.ready {
+        writeln!(text, "  {at} {value}: still learning what is usual")?;
+        return Ok(());
+    }
+    let spoke = detection.contributions(&observation.row)?;
+    let spoke: Vec<String> =
+        spoke.iter().take(4).map(|Contribution { feature, share }| format!("{feature} {:.0} %", share * 100.0)).collect();
+    let change = match transition {
+        Some(Transition::Opened(_)) => " OPENED",
+        Some(Transition::Closed(_)) => " CLOSED",
+        None => "",
+    };
+    let (expected, low, high) = (observation.expected, observation.band_low, observation.band_high);
+    writeln!(
+        text,
+        "  {at} {value} (expected {expected:.3}, {low:.3} to {high:.3}): score {score:.3}, logit {logit:.2}{change}; {}",
+        spoke.join(", ")
+    )?;
+    Ok(())
+}
+
+fn describe_announced(announced: &VecDeque<Anomaly>, text: &mut String) -> std::fmt::Result {
+    if !announced.is_empty() {
+        writeln!(text, "announced:")?;
+    }
+    for Anomaly { changed_at, metric, state, score, value, model, contributions, .. } in announced {
+        let spoke: Vec<String> = contributions.iter().take(4).map(|c| format!("{} {:.0} %", c.feature, c.share * 100.0)).collect();
+        writeln!(
+            text,
+            "  {changed_at} {metric} {state:?} {value} score {score:.3} by {} {}; {}",
+            model.name,
+            model.version,
+            spoke.join(", ")
+        )?;
+    }
+    Ok(())
+}

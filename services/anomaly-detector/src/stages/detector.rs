@@ -1,0 +1,141 @@
+//! The detector: one memory and one lifecycle per device and metric, readings in, anomalies out.
+
+use std::time::Duration;
+
+use events::{Anomaly, AnomalyState, Contribution, Labels, Model, Reading, Timestamp, identity};
+use stream::Failure;
+use stream::operator::{Operator, Outputs};
+use telemetry::metrics::{Counter, counter};
+
+use super::detection::{Detection, Device, Judged, Metric, Scored};
+use crate::DEFINITION;
+use crate::domain::lifecycle::{Excursion, Transition};
+
+/// Label of an anomaly that ended because its device fell silent.
+const LABEL_REASON: &str = "reason";
+
+pub struct DetectorOperator {
+    detection: Detection,
+    forget_after: Duration,
+    duplicates: Counter,
+    late: Counter,
+}
+
+impl DetectorOperator {
+    /// A device silent for `forget_after` is forgotten, and what is open of it closed.
+    pub fn new(detection: Detection, forget_after: Duration) -> Self {
+        let stage = [("stage", DEFINITION.name)];
+        let (duplicates, late) = (counter("fieldwatch_duplicate_readings", &stage), counter("fieldwatch_late_readings", &stage));
+        Self { detection, forget_after, duplicates, late }
+    }
+
+    fn anomaly(&self, reading: &Reading, scored: &Scored, transition: Transition, model: Model) -> Result<Anomaly, Failure> {
+        let (state, Excursion { started_at_micros, .. }) = match transition {
+            Transition::Opened(excursion) => (AnomalyState::Opened, excursion),
+            Transition::Closed(excursion) => (AnomalyState::Closed, excursion),
+        };
+        let Scored { observation, score, thresholds, .. } = scored;
+        let contributions = match state {
+            AnomalyState::Opened => self.detection.contributions(&observation.row)?,
+            _ => Vec::new(),
+        };
+        let Reading { tenant, device_id, group_id, metric, value, measured_at, .. } = reading;
+        let started_at = Timestamp::from_micros(started_at_micros);
+        Ok(Anomaly {
+            tenant: tenant.clone(),
+            anomaly_id: identity::excursion_id("anomaly", tenant, &model.name, device_id, metric, started_at).to_string(),
+            device_id: device_id.clone(),
+            group_id: group_id.clone(),
+            metric: metric.clone(),
+            state,
+            score: f64::from(*score),
+            threshold: f64::from(thresholds.open_above),
+            value: *value,
+            expected: Some(observation.expected),
+            band_low: Some(observation.band_low),
+            band_high: Some(observation.band_high),
+            confidence: f64::from(*score),
+            started_at,
+            changed_at: *measured_at,
+            model,
+            contributions: contributions
+                .iter()
+                .map(|spoke| Contribution { feature: spoke.feature.to_owned(), share: f64::from(spoke.share) })
+                .collect(),
+            labels: Labels::new(),
+        })
+    }
+
+    /// The end of what is open of a device that has been silent for long.
+    fn silenced(&self, about: &(String, String, Option<String>), name: &str, metric: &mut Metric, now: Timestamp) -> Option<Anomaly> {
+        let Transition::Closed(excursion) = metric.lifecycle.close(now.as_micros())? else { return None };
+        let (tenant, device_id, group_id) = about;
+        let model = metric.opened_by.take().unwrap_or_else(|| self.detection.model());
+        let started_at = Timestamp::from_micros(excursion.started_at_micros);
+        Some(Anomaly {
+            tenant: tenant.clone(),
+            anomaly_id: identity::excursion_id("anomaly", tenant, &model.name, device_id, name, started_at).to_string(),
+            device_id: device_id.clone(),
+            group_id: group_id.clone(),
+            metric: name.to_owned(),
+            state: AnomalyState::Closed,
+            score: 0.0,
+            threshold: f64::from(self.detection.thresholds(device_id, name).open_above),
+            value: metric.last_value,
+            expected: None,
+            band_low: None,
+            band_high: None,
+            confidence: 0.0,
+            started_at,
+            changed_at: now,
+            model,
+            contributions: Vec::new(),
+            labels: Labels::from([(LABEL_REASON.to_owned(), "device_silent".to_owned())]),
+        })
+    }
+}
+
+impl Operator for DetectorOperator {
+    type Event = Reading;
+    type State = Device;
+
+    const STAGE: &'static str = DEFINITION.name;
+
+    fn received_at(&self, reading: &Reading) -> Timestamp {
+        reading.received_at
+    }
+
+    fn on_event(&self, _key: &str, reading: &Reading, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        let scored = match self.detection.judge(reading, device)? {
+            Judged::Scored(scored) => scored,
+            passed_over => {
+                match passed_over {
+                    Judged::Duplicate => _ = self.duplicates.inc(),
+                    Judged::Late => _ = self.late.inc(),
+                    Judged::Retained | Judged::Scored(_) => {}
+                }
+                return Ok(());
+            }
+        };
+        let (Some(transition), Some(metric)) = (scored.transition, device.metrics.get_mut(&reading.metric)) else { return Ok(()) };
+        let model = match transition {
+            Transition::Opened(_) => metric.opened_by.insert(self.detection.model()).clone(),
+            Transition::Closed(_) => metric.opened_by.take().unwrap_or_else(|| self.detection.model()),
+        };
+        outputs.emit(&self.anomaly(reading, &scored, transition, model)?)
+    }
+
+    fn due(&self, device: &Device) -> Option<Timestamp> {
+        (!device.metrics.is_empty()).then(|| device.last_received.saturating_add(self.forget_after))
+    }
+
+    fn on_time(&self, _key: &str, now: Timestamp, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        let Some(about) = device.about.take() else { return Ok(()) };
+        for (name, mut metric) in std::mem::take(&mut device.metrics) {
+            if let Some(anomaly) = self.silenced(&about, &name, &mut metric, now) {
+                outputs.emit(&anomaly)?;
+            }
+        }
+        Ok(())
+    }
+}
