@@ -7,6 +7,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 REACH = 4.0  # deviations: beyond this a feature says no more (transfer to unseen kinds of series fell by a fifth without)
 
+REACH_ROWS = 24  # rows of an anomaly among which one has to be high; of longer ones a high one counts for as much
+
 
 class Network:
     def __init__(self, widths, rng, sample):
@@ -41,36 +43,46 @@ class Network:
                 d = (d @ w.T) * (activations[i] > 0)
         return out[::-1]
 
-    def train(self, normal, segments, steps, rng, batch=4096, batch_segments=64, rate=3e-3, decay=0.05, drop=0.2):
-        """Normal rows should score low; of each segment at least one row should score high (a soft maximum).
+    def train(self, normals, anomalies, steps, rng, rate=3e-3, decay=0.05, drop=0.2):
+        """Normal rows should score low; of each anomaly's rows at least one should score high (a soft maximum).
 
-        A fifth of the features is put back to its mean in each row, so that none is relied on alone.
+        `normals` is [(rows, rows a batch)], `anomalies` [(segments of equal length, segments a batch)], one pair a source. A
+        fifth of the features is put back to its mean in each row, so that none is relied on alone.
         """
-        normal = self.standardised(normal)
-        n_segments, reach, width = segments.shape
-        segments = self.standardised(segments.reshape(-1, width)).reshape(segments.shape)
+        normals = [(self.standardised(rows), batch) for rows, batch in normals]
+        anomalies = [(self.standardised(a.reshape(-1, a.shape[2])).reshape(a.shape), batch) for a, batch in anomalies]
         moments = [[np.zeros_like(p), np.zeros_like(p)] for layer in self.layers for p in layer]
         for step in range(1, steps + 1):
-            low = normal[rng.integers(0, len(normal), batch)]
-            low = low * (rng.random(low.shape) > drop)
-            high = segments[rng.integers(0, n_segments, batch_segments)]
-            high = (high * (rng.random((batch_segments, 1, width)) > drop)).reshape(-1, width)
-            activations = self.forward(np.concatenate([low, high]).astype(np.float32))
+            low = [rows[rng.integers(0, len(rows), batch)] for rows, batch in normals]
+            low = np.concatenate(low)
+            low = low * (rng.random(low.shape, dtype=np.float32) > drop)
+            high = []
+            for segments, batch in anomalies:
+                drawn = segments[rng.integers(0, len(segments), batch)]
+                high.append(drawn * (rng.random((batch, 1, drawn.shape[2]), dtype=np.float32) > drop))
+            flat = [h.reshape(-1, h.shape[2]) for h in high]
+            activations = self.forward(np.concatenate([low, *flat]).astype(np.float32))
             logits = activations[-1][:, 0]
             d = np.empty_like(logits)
-            d[:batch] = sigmoid(logits[:batch]) * 8 / batch
-            z = logits[batch:].reshape(batch_segments, reach)
-            top = z.max(axis=1, keepdims=True)
-            e = np.exp(z - top)
-            pooled = top[:, 0] + np.log(e.mean(axis=1))
-            d[batch:] = (-sigmoid(-pooled)[:, None] * e / e.sum(axis=1, keepdims=True) / batch_segments).ravel()
-            gradients = [g for layer in self.gradients(activations, d[:, None].astype(np.float32)) for g in layer]
-            pace = rate * 0.5 * (1 + np.cos(np.pi * step / steps))
-            parameters = [p for layer in self.layers for p in layer]
-            for p, g, m in zip(parameters, gradients, moments):
-                m[0] = 0.9 * m[0] + 0.1 * g
-                m[1] = 0.999 * m[1] + 0.001 * g * g
-                p -= pace * (m[0] / (1 - 0.9**step) / (np.sqrt(m[1] / (1 - 0.999**step)) + 1e-8) + (decay * p if p.ndim == 2 else 0))
+            d[: len(low)] = sigmoid(logits[: len(low)]) * 8 / len(low)
+            at, drawn_segments = len(low), sum(len(h) for h in high)
+            for h in high:
+                z = logits[at : at + h.shape[0] * h.shape[1]].reshape(h.shape[:2])
+                top = z.max(axis=1, keepdims=True)
+                e = np.exp(z - top)
+                pooled = top[:, 0] + np.log(e.sum(axis=1) / REACH_ROWS)
+                d[at : at + z.size] = (-sigmoid(-pooled)[:, None] * e / e.sum(axis=1, keepdims=True) / drawn_segments).ravel()
+                at += z.size
+            self.descend(activations, d[:, None].astype(np.float32), moments, step, rate * 0.5 * (1 + np.cos(np.pi * step / steps)), decay)
+
+    def descend(self, activations, d, moments, step, pace, decay):
+        """One step of Adam with decoupled weight decay."""
+        gradients = [g for layer in self.gradients(activations, d) for g in layer]
+        parameters = [p for layer in self.layers for p in layer]
+        for p, g, m in zip(parameters, gradients, moments):
+            m[0] = 0.9 * m[0] + 0.1 * g
+            m[1] = 0.999 * m[1] + 0.001 * g * g
+            p -= pace * (m[0] / (1 - 0.9**step) / (np.sqrt(m[1] / (1 - 0.999**step)) + 1e-8) + (decay * p if p.ndim == 2 else 0))
 
     def parameter_count(self):
         return int(sum(p.size for layer in self.layers for p in layer))

@@ -129,6 +129,19 @@ def inject(rng, x, first, length):
     return first + length
 
 
+def inject_all(rng, x):
+    """Makes stretches of x wrong, every thousand rows or so; returns them."""
+    spans = []
+    at = QUIET + rng.integers(0, 800)
+    while at < len(x) - 100:
+        length = int(10 ** rng.uniform(0.9, 2.2))
+        end = inject(rng, x, at, min(length, len(x) - at))
+        if end is not None:
+            spans.append((at, end))
+        at += length + rng.integers(500, 1500)
+    return spans
+
+
 def stream(rng, rows=ROWS, faulty=True):
     interval = rng.choice(INTERVALS)
     t = np.arange(rows) * interval * 1.0
@@ -139,14 +152,7 @@ def stream(rng, rows=ROWS, faulty=True):
         t[gap:] += interval * rng.uniform(20, 500)
     t += 1.7e9 + rng.uniform(0, 86400)
     x = base(rng, t)
-    spans = []
-    at = QUIET + rng.integers(0, 800)
-    while faulty and at < rows - 100:
-        length = int(10 ** rng.uniform(0.9, 2.2))
-        end = inject(rng, x, at, min(length, rows - at))
-        if end is not None:
-            spans.append((at, end))
-        at += length + rng.integers(500, 1500)
+    spans = inject_all(rng, x) if faulty else []
     scale = 10 ** rng.uniform(-2, 4)
     return t, x * scale + rng.choice([0, 1, 20, 300]) * scale * rng.normal(), spans
 

@@ -1,39 +1,47 @@
 #!/usr/bin/env python3
-"""Trains the network on synthetic streams and writes model.onnx, model.json and the report in README.md.
+"""Trains the network and writes model.onnx, model.json and the report in README.md.
 
-usage: train.py [--detector FILE] [--seed N] [--streams N] [--steps N]
+usage: train.py [--detector FILE] [--seed N] [--streams N] [--steps N] [--corpus DIR [--without CATEGORY]]
+                [--history FILE] [--out DIR] [--name NAME] [--version V]
 
-Features come from `anomaly-detector features` itself: build it first (cargo build --release -p anomaly-detector). A seed
-gives the same model, bit for bit, on the same machine and library versions.
+Trains on synthetic streams; with --corpus also on the public corpus's files, except one category's; with --history also on a
+fleet's own readings (`anomaly-detector model export`), with anomalies injected into them. Features come from
+`anomaly-detector features` itself: build it first (cargo build --release -p anomaly-detector). A seed gives the same model,
+bit for bit, on the same machine and library versions.
 """
 
 import argparse, concurrent.futures, hashlib, json, os, pathlib, subprocess, tempfile, time
 
 import numpy as np
 
-import synthetic
+import history, nab, synthetic
 from network import Network, averaged, to_onnx
 
 HERE = pathlib.Path(__file__).resolve().parent
-VERSION = "0.1.0"
+VERSION = "0.2.0"
 MEMBERS = 3  # networks whose mean is shipped as one: single ones differ by several points of the public score
 WIDTHS = [24, 12]
 WARM_UP = 64
 REACH = 24  # rows from an anomaly's first in which it should be noticed
+WINDOW = 240  # rows of a corpus window that are looked at: it is centred on its anomaly
 FALSE_OPENS_PER_WEEK = 0.02  # on healthy sensors every five minutes, before the key's own calibration
 AFTERMATH = 300  # rows after an anomaly that are neither right nor wrong
 
 
+def features_of_file(detector, path):
+    """Feature names, and the feature rows of a CSV, through the detector's own code."""
+    out = subprocess.run([detector, "features", str(path)], check=True, capture_output=True, text=True).stdout
+    header, _, body = out.partition("\n")
+    rows = np.loadtxt(body.splitlines(), delimiter=",", dtype=np.float32, usecols=range(2, header.count(",") + 1), ndmin=2)
+    return header.split(",")[2:], rows
+
+
 def features_of(detector, stream):
-    """Feature rows of one stream, through the detector's own code."""
     t, x, _ = stream
     with tempfile.NamedTemporaryFile("w", suffix=".csv") as f:
         f.write("timestamp,value\n" + "\n".join(f"{a:.3f},{b!r}" for a, b in zip(t.tolist(), x.tolist())))
         f.flush()
-        out = subprocess.run([detector, "features", f.name], check=True, capture_output=True, text=True).stdout
-    header, _, body = out.partition("\n")
-    rows = np.loadtxt(body.splitlines(), delimiter=",", dtype=np.float32, usecols=range(2, header.count(",") + 1))
-    return header.split(",")[2:], rows
+        return features_of_file(detector, f.name)
 
 
 def labels(n, spans):
@@ -53,23 +61,69 @@ def in_parallel(function, jobs):
         return list(pool.map(function, jobs))
 
 
-def corpus(detector, seeds, faulty_share=0.8):
-    """Feature names, normal rows, the rows of each anomaly, and per stream (rows, labels, anomalies)."""
+class Streams:
+    """Labelled streams as features: normal rows, the rows of each anomaly, and both by stream."""
 
-    def one(seed):
-        stream = synthetic.stream(np.random.default_rng(seed), faulty=(seed % 100) < 100 * faulty_share)
-        names, rows = features_of(detector, stream)
-        y, found = labels(len(rows), stream[2])
-        return names, (rows, y, found)
+    def __init__(self, detector, streams):
+        def one(stream):
+            names, rows = features_of(detector, stream())
+            y, found = labels(len(rows), stream.spans)
+            return names, (rows, y, found)
 
-    made = in_parallel(one, seeds)
-    streams = [m[1] for m in made]
-    return made[0][0], np.concatenate([r[y == 0] for r, y, _ in streams]), [r[s] for r, _, found in streams for s in found], streams
+        made = in_parallel(one, streams)
+        self.names, self.each = made[0][0], [m[1] for m in made]
+        self.normal = np.concatenate([rows[y == 0] for rows, y, _ in self.each])
+        self.segments = [rows[s] for rows, _, found in self.each for s in found]
+
+    def padded(self):
+        return padded(self.segments, REACH)
 
 
-def padded(segments):
-    """Segments as one array [segments, REACH, features], short ones repeating their first row."""
-    return np.stack([s[np.r_[np.arange(len(s)), np.zeros(REACH - len(s), int)]] for s in segments])
+class Synthetic:
+    """A synthetic stream, made when it is asked for."""
+
+    def __init__(self, seed, faulty_share=0.8):
+        self.seed, self.faulty, self.spans = seed, (seed % 100) < 100 * faulty_share, None
+
+    def __call__(self):
+        made = synthetic.stream(np.random.default_rng(self.seed), faulty=self.faulty)
+        self.spans = made[2]
+        return made
+
+
+def padded(segments, length):
+    """Segments as one array [segments, length, features]: the middle of long ones, short ones repeating their first row."""
+    out = []
+    for s in segments:
+        if len(s) > length:
+            skip = (len(s) - length) // 2
+            s = s[skip : skip + length]
+        out.append(s[np.r_[np.arange(len(s)), np.zeros(length - len(s), int)]])
+    return np.stack(out)
+
+
+def fit(seed, sources, steps, members=MEMBERS, widths=WIDTHS):
+    """One network, the mean of several. `sources` is [(normal rows, rows a batch, segments, segments a batch)]."""
+    normals = [(normal, batch) for normal, batch, _, _ in sources]
+    anomalies = [(segments, batch) for _, _, segments, batch in sources if len(segments)]
+    sample = np.concatenate([rows[:: max(1, len(rows) // (200 * batch))] for rows, batch in normals])
+    made = []
+    for member in range(members):
+        network = Network([sample.shape[1], *widths, 1], np.random.default_rng([seed, member]), sample)
+        network.train(normals, anomalies, steps, np.random.default_rng([seed, member, 1]))
+        made.append(network)
+    return averaged(made)
+
+
+def sources_of(streams, corpus=None, without=None, fleet=None):
+    """What to train on, and how much of each a batch."""
+    sources = [(streams.normal, 4096, streams.padded(), 64)]
+    if corpus is not None:
+        normal, windows = corpus.without(without)
+        sources = [(streams.normal, 3072, streams.padded(), 48), (normal, 2048, padded(windows, WINDOW), 16)]
+    if fleet is not None:
+        sources.append((fleet.normal, 2048, fleet.padded(), 32))
+    return sources
 
 
 def auc_and_recall(network, per_stream):
@@ -85,7 +139,12 @@ def auc_and_recall(network, per_stream):
     }
 
 
-def calibration(network, detector, seed, per_stream):
+def healthy_rows(detector, seed, fleet=12):
+    """Feature rows of healthy sensors, ten device-weeks each."""
+    return in_parallel(lambda i: features_of(detector, synthetic.fault_free(np.random.default_rng(seed + i), 20_160))[1], range(fleet))
+
+
+def calibration(network, healthy, per_stream):
     """The usual 99 % quantile of logits, and the logit that scores 0.8.
 
     The latter is what healthy sensors exceed FALSE_OPENS_PER_WEEK times a week, but at least what one normal reading a week
@@ -93,73 +152,101 @@ def calibration(network, detector, seed, per_stream):
     """
     normal = np.concatenate([network.logits(r[y == 0]) for r, y, _ in per_stream])
     usual, weekly = np.quantile(normal, [0.99, 1 - 1 / 2016])
-    healthy = in_parallel(lambda i: features_of(detector, synthetic.fault_free(np.random.default_rng(seed + i), 20_160))[1], range(12))
     tops = []
-    for rows in healthy:  # ten device-weeks each
+    for rows in healthy:
         logits = network.logits(rows)[WARM_UP:]
         tops += [logits[i : i + 48].max() for i in range(0, len(logits), 48)]
     allowed = int(FALSE_OPENS_PER_WEEK * 10 * len(healthy))
     return {"usual_quantile": round(float(usual), 2), "open_logit": round(max(float(np.sort(tops)[-1 - allowed]), float(weekly)), 2)}
 
 
-def report(manifest):
-    text = (HERE / "README.md").read_text()
-    m = manifest["metrics"]
-    rows = [
-        ("model", f"{manifest['name']} {manifest['version']}, seed {manifest['training']['seed']}"),
-        ("parameters", manifest["parameters"]),
-        ("model.onnx", f"{(HERE / 'model.onnx').stat().st_size / 1000:.1f} kB"),
-        ("training", f"{manifest['training']['streams']} streams of {synthetic.ROWS} readings"),
-        ("held-out synthetic AUC", m["auc"]),
-        ("anomalies found at one false row in 2,000", f"{100 * m['recall_at_1_in_2000']:.1f} % of {m['anomalies']}"),
-    ]
-    table = "| | |\n|---|---|\n" + "".join(f"| {a} | {b} |\n" for a, b in rows)
-    head, _, rest = text.partition("<!-- report -->\n")
-    _, _, tail = rest.partition("<!-- /report -->")
-    (HERE / "README.md").write_text(f"{head}<!-- report -->\n{table}<!-- /report -->{tail}")
-
-
-def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    root = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE.parents[2] / "target"))
-    p.add_argument("--detector", default=str(root / "release" / "anomaly-detector"))
-    p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--streams", type=int, default=700)
-    p.add_argument("--steps", type=int, default=1500)
-    a = p.parse_args()
-    started = time.monotonic()
-    seeds = [a.seed * 1_000_000 + i for i in range(a.streams)]
-    if not pathlib.Path(a.detector).exists():
-        raise SystemExit(f"{a.detector} is not there: cargo build --release -p anomaly-detector, or --detector FILE")
-    names, normal, segments, _ = corpus(a.detector, seeds)
-    _, _, _, held_out = corpus(a.detector, [s + 500_000 for s in seeds[: max(20, a.streams // 5)]])
-    print(f"features: {len(normal)} normal rows, {len(segments)} anomalies, {time.monotonic() - started:.0f} s")
-
-    members = []
-    for member in range(MEMBERS):
-        network = Network([len(names), *WIDTHS, 1], np.random.default_rng([a.seed, member]), normal)
-        network.train(normal, padded(segments), a.steps, np.random.default_rng([a.seed, member, 1]))
-        members.append(network)
-    network = averaged(members)
-    metrics = auc_and_recall(network, held_out)
-    graph = to_onnx(network)
-    (HERE / "model.onnx").write_bytes(graph)
-    manifest = {
-        "name": "fieldwatch-univariate",
-        "version": VERSION,
+def write(folder, graph, names, normal, manifest):
+    """A model folder the detector takes: graph, and a description with its digest and feature list."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.onnx").write_bytes(graph)
+    manifest = manifest | {
         "sha256": hashlib.sha256(graph).hexdigest(),
         "threshold": 0.8,
-        "calibration": calibration(network, a.detector, a.seed * 1_000_000 + 900_000, held_out),
-        "parameters": network.parameter_count(),
-        "metrics": metrics,
-        "training": {"data": "synthetic streams with injected anomalies (synthetic.py)", "seed": a.seed, "streams": a.streams, "steps": a.steps},
         "features_sha256": hashlib.sha256("\n".join(names).encode()).hexdigest(),
         "features": names,
         "baseline": [round(float(v), 4) for v in np.median(normal, axis=0)],
     }
-    (HERE / "model.json").write_text(json.dumps(manifest, indent=2) + "\n")
-    report(manifest)
-    print(json.dumps(metrics | manifest["calibration"]), f"{time.monotonic() - started:.0f} s")
+    (folder / "model.json").write_text(json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+def report(manifest):
+    """The table in README.md."""
+    m, training = manifest["metrics"], manifest["training"]
+    rows = [
+        ("model", f"{manifest['name']} {manifest['version']}, seed {training['seed']}"),
+        ("parameters", manifest["parameters"]),
+        ("model.onnx", f"{(HERE / 'model.onnx').stat().st_size / 1000:.1f} kB"),
+        ("training", training["data"]),
+        ("held-out synthetic AUC", m["auc"]),
+        ("anomalies found at one false row in 2,000", f"{100 * m['recall_at_1_in_2000']:.1f} % of {m['anomalies']}"),
+    ]
+    table = "| | |\n|---|---|\n" + "".join(f"| {a} | {b} |\n" for a, b in rows)
+    replace_between("report", table)
+
+
+def replace_between(name, text):
+    """Puts `text` between the README's two marks of that name."""
+    readme = HERE / "README.md"
+    head, opening, rest = readme.read_text().partition(f"<!-- {name} -->\n")
+    _, closing, tail = rest.partition(f"<!-- /{name} -->")
+    if not (opening and closing):
+        raise SystemExit(f"README.md has no marks {name}")
+    readme.write_text(f"{head}{opening}{text}{closing}{tail}")
+
+
+def default_detector():
+    root = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", HERE.parents[2] / "target"))
+    return str(root / "release" / "anomaly-detector")
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--detector", default=default_detector())
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--streams", type=int, default=700)
+    p.add_argument("--steps", type=int, default=1500)
+    p.add_argument("--corpus", type=pathlib.Path)
+    p.add_argument("--without", metavar="CATEGORY")
+    p.add_argument("--history", type=pathlib.Path)
+    p.add_argument("--out", type=pathlib.Path, default=HERE)
+    p.add_argument("--name", default="fieldwatch-univariate")
+    p.add_argument("--version", default=VERSION)
+    a = p.parse_args()
+    started = time.monotonic()
+    if not pathlib.Path(a.detector).exists():
+        raise SystemExit(f"{a.detector} is not there: cargo build --release -p anomaly-detector, or --detector FILE")
+    seeds = [a.seed * 1_000_000 + i for i in range(a.streams)]
+    streams = Streams(a.detector, [Synthetic(s) for s in seeds])
+    held_out = Streams(a.detector, [Synthetic(s + 500_000) for s in seeds[: max(20, a.streams // 5)]])
+    corpus = nab.Corpus(a.corpus, lambda path: features_of_file(a.detector, path)[1]) if a.corpus else None
+    fleet = Streams(a.detector, history.streams(a.history, a.seed)) if a.history else None
+    print(f"features: {len(streams.normal)} normal rows, {len(streams.segments)} anomalies, {time.monotonic() - started:.0f} s", flush=True)
+
+    network = fit(a.seed, sources_of(streams, corpus, a.without, fleet), a.steps)
+    data = f"{a.streams} synthetic streams of {synthetic.ROWS} readings with injected anomalies"
+    if corpus is not None:
+        data += f"; the public corpus's 42 files{f' without {a.without}' if a.without else ''}"
+    if fleet is not None:
+        data += f"; {len(fleet.each)} series of a fleet with injected anomalies"
+    per_stream = held_out.each + (fleet.each if fleet is not None else [])
+    manifest = {
+        "name": a.name,
+        "version": a.version,
+        "calibration": calibration(network, healthy_rows(a.detector, a.seed * 1_000_000 + 900_000), per_stream),
+        "parameters": network.parameter_count(),
+        "metrics": auc_and_recall(network, held_out.each),
+        "training": {"data": data, "seed": a.seed, "streams": a.streams, "steps": a.steps},
+    }
+    manifest = write(a.out, to_onnx(network), streams.names, streams.normal, manifest)
+    if a.out.resolve() == HERE:
+        report(manifest)
+    print(json.dumps(manifest["metrics"] | manifest["calibration"]), f"{time.monotonic() - started:.0f} s")
 
 
 if __name__ == "__main__":

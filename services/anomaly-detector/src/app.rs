@@ -1,12 +1,12 @@
 //! Wires the service: model to operators to workers.
 
-use events::Anomaly;
+use events::{Aggregate, Anomaly};
 use service::{Health, Supervisor};
 use stream::operator::{self, OperatorContext};
 use stream::{EventWriter, Registry};
 
 use crate::adapters::{Model, Runtime, Scorer};
-use crate::stages::{Detection, DetectorOperator};
+use crate::stages::{AggregatesOperator, Detection, DetectorOperator};
 use crate::{Config, DEFINITION};
 
 /// Starts the service's parts.
@@ -16,11 +16,16 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
 
     let registry = Registry::connect(&config.registry)?;
     let writer = EventWriter::new(DEFINITION.name, &config.kafka);
-    let register = || writer.clone().with::<Anomaly>(&registry);
+    let register = async || writer.clone().with::<Anomaly>(&registry).await?.with::<Aggregate>(&registry).await;
     let Some(writer) = registry.until_reached(&health.check("registry"), &supervisor.shutdown(), register).await? else {
         return Ok(());
     };
     let context = OperatorContext { kafka: config.kafka, registry, writer, config: config.operator };
+    if config.aggregates.enabled {
+        let rules = config.aggregates.rules().map_err(anyhow::Error::msg)?;
+        let aggregates = AggregatesOperator::new(rules, config.aggregates.grace, config.lifecycle.forget_after);
+        operator::start_fixed(aggregates, &context, health, supervisor);
+    }
     operator::start_fixed(detector, &context, health, supervisor);
     Ok(())
 }

@@ -10,6 +10,7 @@ use stream::{KafkaConfig, RegistryConfig};
 use telemetry::{LogConfig, TelemetryConfig};
 
 use crate::adapters::{Manifest, Model, ModelError};
+use crate::domain::aggregates::{Rules, WindowSpec};
 use crate::domain::lifecycle::Thresholds;
 use crate::domain::sensitivity::{Entry, Sensitivity};
 
@@ -26,6 +27,7 @@ pub struct Config {
     pub model: ModelConfig,
     pub lifecycle: LifecycleConfig,
     pub sensitivity: Vec<SensitivityConfig>,
+    pub aggregates: AggregatesConfig,
     pub operator: OperatorConfig,
 }
 
@@ -55,6 +57,33 @@ pub struct SensitivityConfig {
     pub metrics: Vec<String>,
     pub open_above: f32,
     pub close_below: Option<f32>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AggregatesConfig {
+    pub enabled: bool,
+    pub windows: Vec<WindowConfig>,
+    #[serde(with = "humantime_serde")]
+    pub late_limit: Duration,
+    #[serde(with = "humantime_serde")]
+    pub grace: Duration,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WindowConfig {
+    #[serde(with = "humantime_serde")]
+    pub length: Duration,
+    #[serde(with = "humantime_serde")]
+    pub every: Duration,
+}
+
+impl AggregatesConfig {
+    /// What is wrong with the windows, otherwise.
+    pub fn rules(&self) -> Result<Rules, String> {
+        Rules::new(self.windows.iter().map(|window| WindowSpec::new(window.length, window.every)).collect(), self.late_limit)
+    }
 }
 
 impl ModelConfig {
@@ -111,6 +140,9 @@ impl ServiceConfig for Config {
             Ok(_) => {}
         }
         self.check_sensitivity(&mut mistakes);
+        if let Err(problem) = self.aggregates.rules() {
+            mistakes.push(Mistake::new("aggregates.windows", problem));
+        }
         mistakes
     }
 }

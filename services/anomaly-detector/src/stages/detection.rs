@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use stream::operator::State;
 use stream::{Failure, Poison};
 
+use super::about::About;
 use crate::adapters::{Contribution, Manifest, Scorer};
 use crate::domain::detector::Memory;
 use crate::domain::features::{Observation, Row};
@@ -17,8 +18,7 @@ use crate::domain::sensitivity::Sensitivity;
 /// What is kept of a device.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Device {
-    /// Tenant, device and group, as its last reading said.
-    pub(crate) about: Option<(String, String, Option<String>)>,
+    pub(crate) about: About,
     pub(crate) last_received: Timestamp,
     /// First bytes of the digest of the model that scored last.
     scored_by: [u8; 8],
@@ -104,13 +104,7 @@ impl Detection {
         }
         self.take_over(device);
         device.last_received = device.last_received.max(reading.received_at);
-        if device
-            .about
-            .as_ref()
-            .is_none_or(|(tenant, id, group)| (tenant, id, group) != (&reading.tenant, &reading.device_id, &reading.group_id))
-        {
-            device.about = Some((reading.tenant.clone(), reading.device_id.clone(), reading.group_id.clone()));
-        }
+        device.about.follow(reading);
         // Known names are not copied: this is the way of every reading.
         let metric = match device.metrics.get_mut(&reading.metric) {
             Some(metric) => metric,

@@ -7,6 +7,7 @@ use stream::Failure;
 use stream::operator::{Operator, Outputs};
 use telemetry::metrics::{Counter, counter};
 
+use super::about::About;
 use super::detection::{Detection, Device, Judged, Metric, Scored};
 use crate::DEFINITION;
 use crate::domain::lifecycle::{Excursion, Transition};
@@ -67,9 +68,9 @@ impl DetectorOperator {
     }
 
     /// The end of what is open of a device that has been silent for long.
-    fn silenced(&self, about: &(String, String, Option<String>), name: &str, metric: &mut Metric, now: Timestamp) -> Option<Anomaly> {
+    fn silenced(&self, about: &About, name: &str, metric: &mut Metric, now: Timestamp) -> Option<Anomaly> {
         let Transition::Closed(excursion) = metric.lifecycle.close(now.as_micros())? else { return None };
-        let (tenant, device_id, group_id) = about;
+        let About { tenant, device_id, group_id } = about;
         let model = metric.opened_by.take().unwrap_or_else(|| self.detection.model());
         let started_at = Timestamp::from_micros(excursion.started_at_micros);
         Some(Anomaly {
@@ -130,7 +131,7 @@ impl Operator for DetectorOperator {
     }
 
     fn on_time(&self, _key: &str, now: Timestamp, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
-        let Some(about) = device.about.take() else { return Ok(()) };
+        let about = std::mem::take(&mut device.about);
         for (name, mut metric) in std::mem::take(&mut device.metrics) {
             if let Some(anomaly) = self.silenced(&about, &name, &mut metric, now) {
                 outputs.emit(&anomaly)?;

@@ -1,7 +1,10 @@
 //! The service's operators on the stream runtime, and what each keeps of a key.
 
+mod about;
+mod aggregates;
 mod detection;
 mod detector;
 
+pub use aggregates::AggregatesOperator;
 pub use detection::{Detection, Device, Judged, Metric, Scored};
 pub use detector::DetectorOperator;

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops by panicking")]
 
+mod aggregates;
 mod cli;
 mod detection;
 mod driver;

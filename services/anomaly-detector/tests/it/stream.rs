@@ -6,8 +6,21 @@ use testkit::{Kit, Running, capture, temperature};
 
 use anomaly_detector::{Config, DEFINITION, app};
 
-pub(crate) const TOPICS: [&str; 5] =
-    [topics::READINGS, topics::ANOMALIES, "dlq.anomaly-detector.v1", "retry.anomaly-detector.v1", "state.anomaly-detector.v1"];
+pub(crate) const TOPICS: [&str; 13] = [
+    topics::READINGS,
+    topics::ANOMALIES,
+    topics::AGGREGATES,
+    topics::SENSOR_HEALTH,
+    "dlq.anomaly-detector.v1",
+    "dlq.anomaly-detector-aggregates.v1",
+    "dlq.anomaly-detector-group.v1",
+    "retry.anomaly-detector.v1",
+    "retry.anomaly-detector-aggregates.v1",
+    "retry.anomaly-detector-group.v1",
+    "state.anomaly-detector.v1",
+    "state.anomaly-detector-aggregates.v1",
+    "state.anomaly-detector-group.v1",
+];
 
 pub(crate) fn reading(device: &str, minute: i64, value: f64) -> Reading {
     let at = Timestamp::from_millis(1_770_000_000_000 + minute * 300_000);

@@ -12,12 +12,14 @@ use crate::SUCCESS;
 use crate::context::Context;
 
 /// Service and consumer group, and what it reads.
-fn inputs() -> [(&'static str, Vec<String>); 4] {
+fn inputs() -> [(&'static str, Vec<String>); 6] {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     [
         ("mqtt-bridge", vec![topics::retry("mqtt-bridge")]),
         ("temperature-alert", names(&[topics::READINGS])),
         ("anomaly-detector", names(&[topics::READINGS])),
+        ("anomaly-detector-aggregates", names(&[topics::READINGS])),
+        ("anomaly-detector-group", names(&[topics::AGGREGATES])),
         (
             "notifier",
             [names(&[topics::TEMPERATURE_ALERTS, topics::ANOMALIES, topics::DEVICE_STATUS]), vec![topics::retry("notifier")]].concat(),

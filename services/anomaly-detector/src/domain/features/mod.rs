@@ -21,3 +21,8 @@ mod tests;
 
 pub use row::{FEATURE_COUNT, FEATURES, Row};
 pub use state::{FeatureState, NotFinite, Observation, WARM_UP};
+
+pub(crate) use expectation::Expectation;
+pub(crate) use history::History;
+pub(crate) use time_of_day::TimeOfDay;
+pub(crate) use window::SortedWindow;
