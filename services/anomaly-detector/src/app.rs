@@ -1,12 +1,12 @@
 //! Wires the service: model to operators to workers.
 
-use events::{Aggregate, Anomaly};
+use events::{Aggregate, Anomaly, SensorHealth};
 use service::{Health, Supervisor};
 use stream::operator::{self, OperatorContext};
 use stream::{EventWriter, Registry};
 
-use crate::adapters::{Model, Runtime, Scorer};
-use crate::stages::{AggregatesOperator, Detection, DetectorOperator};
+use crate::adapters::{Model, Runtime, Scorer, sha256};
+use crate::stages::{AggregatesOperator, Detection, DetectorOperator, GroupOperator};
 use crate::{Config, DEFINITION};
 
 /// Starts the service's parts.
@@ -16,7 +16,8 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
 
     let registry = Registry::connect(&config.registry)?;
     let writer = EventWriter::new(DEFINITION.name, &config.kafka);
-    let register = async || writer.clone().with::<Anomaly>(&registry).await?.with::<Aggregate>(&registry).await;
+    let register =
+        async || writer.clone().with::<Anomaly>(&registry).await?.with::<Aggregate>(&registry).await?.with::<SensorHealth>(&registry).await;
     let Some(writer) = registry.until_reached(&health.check("registry"), &supervisor.shutdown(), register).await? else {
         return Ok(());
     };
@@ -25,6 +26,11 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         let rules = config.aggregates.rules().map_err(anyhow::Error::msg)?;
         let aggregates = AggregatesOperator::new(rules, config.aggregates.grace, config.lifecycle.forget_after);
         operator::start_fixed(aggregates, &context, health, supervisor);
+    }
+    if config.group.enabled {
+        let rules = config.group.rules();
+        let digest = sha256(format!("{rules:?}").as_bytes());
+        operator::start_fixed(GroupOperator::new(rules, config.lifecycle.forget_after, digest), &context, health, supervisor);
     }
     operator::start_fixed(detector, &context, health, supervisor);
     Ok(())

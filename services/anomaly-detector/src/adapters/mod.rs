@@ -4,6 +4,7 @@ mod model;
 mod runtime;
 mod scorer;
 
+pub(crate) use model::sha256;
 pub use model::{Manifest, Model, ModelError};
 pub use runtime::{Runtime, RuntimeError};
 pub use scorer::{BATCH, Contribution, InferenceFailed, Scorer};

@@ -4,5 +4,6 @@ pub mod aggregates;
 pub mod calibration;
 pub mod detector;
 pub mod features;
+pub mod group;
 pub mod lifecycle;
 pub mod sensitivity;

@@ -4,7 +4,9 @@ mod about;
 mod aggregates;
 mod detection;
 mod detector;
+mod group;
 
 pub use aggregates::AggregatesOperator;
 pub use detection::{Detection, Device, Judged, Metric, Scored};
 pub use detector::DetectorOperator;
+pub use group::GroupOperator;

@@ -2,13 +2,15 @@
 //!
 //! `ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY` must name the runtime's library: these tests fail without it.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on stops by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test says what it measured, and stops by panicking")]
 
 mod aggregates;
 mod cli;
 mod detection;
+mod drift;
 mod driver;
 mod explain;
+mod group;
 mod network;
 mod series;
 mod stream;

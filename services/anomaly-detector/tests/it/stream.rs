@@ -38,8 +38,13 @@ pub(crate) fn series(device: &str) -> Vec<Reading> {
 }
 
 pub(crate) async fn start(kit: &Kit) -> Running {
+    start_with(kit, &[]).await
+}
+
+pub(crate) async fn start_with(kit: &Kit, overrides: &[(&str, &str)]) -> Running {
     let library = crate::library().display().to_string();
-    let config: Config = kit.config(DEFINITION.name, DEFINITION.defaults, &[("ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY", &library)]);
+    let overrides = [&[("ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY", library.as_str())], overrides].concat();
+    let config: Config = kit.config(DEFINITION.name, DEFINITION.defaults, &overrides);
     let service = Running::start(config, app::start).await;
     service.ready().await;
     service
