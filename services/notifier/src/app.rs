@@ -18,6 +18,7 @@ use crate::adapters::hub::Hub;
 use crate::adapters::outgoing::Outgoing;
 use crate::adapters::signer::Signer;
 use crate::adapters::sink::{self, NotificationSink};
+use crate::adapters::timers;
 use crate::config::Config;
 use crate::domain::access::Scope;
 
@@ -86,6 +87,7 @@ impl App {
         let hub = Hub::new(&config.kafka, registry, &config.sse);
         supervisor.spawn("streams", hub.clone().run(health.check("streams"), shutdown.clone()));
         supervisor.spawn("counts", hub.clone().run_counts(store.clone(), shutdown.clone()));
+        supervisor.spawn("timers", timers::run(store.clone(), outgoing.clone(), health.check("timers"), shutdown.clone()));
         supervisor.spawn("database", watch(store.clone(), health.check("database"), shutdown.clone()));
 
         let api = Api { store, outgoing, hub, signer, sse: config.sse, shutdown: shutdown.clone() };

@@ -111,6 +111,9 @@ pub struct EventDocument {
     pub change: Change,
     #[schema(value_type = String, format = Uuid)]
     pub source_event_id: String,
+    /// Until when this version is snoozed.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub snoozed_until: Option<Rfc3339>,
 }
 
 /// How many notifications there are.
@@ -172,7 +175,7 @@ impl CountsDocument {
 #[schema(as = Change)]
 #[expect(dead_code, reason = "the schema of events::Change, which knows nothing of OpenAPI")]
 pub struct ChangeDocument {
-    /// opened, folded, raised, acknowledged, unacknowledged, resolved, reopened; others may follow.
+    /// opened, folded, raised, acknowledged, unacknowledged, snoozed, unsnoozed, `snooze_ended`, resolved, reopened; others may follow.
     action: String,
     /// A service, or the name of an API key.
     actor: String,

@@ -51,6 +51,7 @@ pub fn event() -> EventDocument {
         occurrences: n.occurrences,
         change: n.change,
         source_event_id: n.source_event_id,
+        snoozed_until: n.snoozed_until,
     }
 }
 

@@ -8,3 +8,4 @@ pub mod hub;
 pub mod outgoing;
 pub mod signer;
 pub mod sink;
+pub mod timers;

@@ -1,13 +1,23 @@
 //! What people may do with a notification, and from which state.
 
-use events::{Change, Notification, NotificationState};
+use events::{Change, Notification, NotificationState, Timestamp};
 
 use super::lifecycle::Cause;
+
+/// Who ends a snooze whose time has come.
+pub const CLOCK: &str = "notifier";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     Acknowledge,
     Unacknowledge,
+    /// Quiet until then, whatever comes short of a rise in severity. Of a snooze: another end.
+    Snooze {
+        until: Timestamp,
+    },
+    Unsnooze,
+    /// The time of a snooze has come; nobody asks for it.
+    EndSnooze,
     Resolve,
     Reopen,
 }
@@ -30,6 +40,8 @@ pub enum Refused {
     Stale { expected: i64, current: i64 },
     #[error("a notification that is {state:?} cannot be {}", action.past())]
     Illegal { action: Action, state: NotificationState },
+    #[error("a snooze ends in the future; {until} is past")]
+    Past { until: Timestamp },
     /// Only `reopen` meets this: what it would bring back has a successor.
     #[error("another notification of the same key is unresolved")]
     Succeeded,
@@ -41,6 +53,9 @@ impl Action {
         match self {
             Self::Acknowledge => "acknowledged",
             Self::Unacknowledge => "unacknowledged",
+            Self::Snooze { .. } => "snoozed",
+            Self::Unsnooze => "unsnoozed",
+            Self::EndSnooze => "snooze_ended",
             Self::Resolve => "resolved",
             Self::Reopen => "reopened",
         }
@@ -50,7 +65,8 @@ impl Action {
         use NotificationState::{Acknowledged, Open, Resolved, Snoozed, Unknown};
         match (self, from) {
             (Self::Acknowledge, Open | Snoozed) => Some(Acknowledged),
-            (Self::Unacknowledge, Acknowledged) | (Self::Reopen, Resolved) => Some(Open),
+            (Self::Unacknowledge, Acknowledged) | (Self::Unsnooze | Self::EndSnooze, Snoozed) | (Self::Reopen, Resolved) => Some(Open),
+            (Self::Snooze { .. }, Open | Acknowledged | Snoozed) => Some(Snoozed),
             (Self::Resolve, Open | Acknowledged | Snoozed | Unknown) => Some(Resolved),
             _ => None,
         }
@@ -66,16 +82,21 @@ impl Command {
         let action = self.action;
         let state = action.leads_to(current.state).ok_or(Refused::Illegal { action, state: current.state })?;
         let at = cause.at.max(current.updated_at);
+        let until = match action {
+            Action::Snooze { until } if until <= cause.at => return Err(Refused::Past { until }),
+            Action::Snooze { until } => Some(until),
+            _ => None,
+        };
         Ok(Notification {
             version: current.version + 1,
             state,
             updated_at: at,
             resolved_at: (state == NotificationState::Resolved).then_some(at),
-            snoozed_until: None,
+            snoozed_until: until,
             acknowledged_by: match action {
                 Action::Acknowledge => Some(self.by.clone()),
                 Action::Resolve => current.acknowledged_by.clone(),
-                Action::Unacknowledge | Action::Reopen => None,
+                _ => None,
             },
             change: Change {
                 action: action.past().to_owned(),
@@ -114,11 +135,17 @@ mod tests {
             (Action::Acknowledge, NotificationState::Acknowledged, Some("on-call")),
             (Action::Resolve, NotificationState::Resolved, Some("on-call")),
             (Action::Reopen, NotificationState::Open, None),
+            (Action::Snooze { until: at(60) }, NotificationState::Snoozed, None),
+            (Action::Snooze { until: at(90) }, NotificationState::Snoozed, None),
+            (Action::Unsnooze, NotificationState::Open, None),
+            (Action::Snooze { until: at(60) }, NotificationState::Snoozed, None),
+            (Action::EndSnooze, NotificationState::Open, None),
         ] {
             let next = command(action).apply(&current, &cause(5)).unwrap();
             assert_eq!((next.state, next.acknowledged_by.as_deref(), next.version), (state, by, current.version + 1), "{action:?}");
             assert_eq!((next.change.action.as_str(), next.change.actor.as_str()), (action.past(), "on-call"));
             assert_eq!(next.resolved_at, (action == Action::Resolve).then_some(at(5)));
+            assert_eq!(next.snoozed_until, if let Action::Snooze { until } = action { Some(until) } else { None });
             current = next;
         }
     }
@@ -132,12 +159,15 @@ mod tests {
     #[test]
     fn an_action_that_leads_nowhere_is_refused() {
         let open = opened();
-        for action in [Action::Unacknowledge, Action::Reopen] {
+        for action in [Action::Unacknowledge, Action::Unsnooze, Action::EndSnooze, Action::Reopen] {
             let state = NotificationState::Open;
             assert_eq!(command(action).apply(&open, &cause(1)), Err(Refused::Illegal { action, state }));
         }
         let resolved = command(Action::Resolve).apply(&open, &cause(1)).unwrap();
         assert!(command(Action::Resolve).apply(&resolved, &cause(2)).is_err());
         assert!(command(Action::Acknowledge).apply(&resolved, &cause(2)).is_err());
+        assert!(command(Action::Snooze { until: at(60) }).apply(&resolved, &cause(2)).is_err());
+        let past = command(Action::Snooze { until: at(2) });
+        assert_eq!(past.apply(&open, &cause(2)), Err(Refused::Past { until: at(2) }));
     }
 }

@@ -8,6 +8,9 @@ use uuid::Uuid;
 
 use super::signal::{Effect, Signal};
 
+/// The link to the notification of the same key before this one.
+const PREVIOUS: &str = "previous";
+
 /// How far a key's source has come: its newest excursion, and the newest change within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ledger {
@@ -55,7 +58,10 @@ impl Subject {
             (Some(current), Effect::Triggers, _) if is_unresolved(current) => fold(current, signal, cause),
             (Some(current), Effect::Clears, _) if is_unresolved(current) => resolve(current, signal, cause),
             (Some(current), Effect::Triggers, Order::Same) => rise_again(current, signal, cause)?,
-            (current, Effect::Triggers, _) => current.insert(open(signal, cause)),
+            (current, Effect::Triggers, _) => {
+                let previous = current.as_ref().map(|previous| previous.notification_id.clone());
+                current.insert(open(signal, previous.as_deref(), cause))
+            }
             (_, Effect::Clears, _) => return None,
         };
         Some(changed.clone())
@@ -78,7 +84,9 @@ pub fn is_unresolved(notification: &Notification) -> bool {
     notification.state != NotificationState::Resolved
 }
 
-fn open(signal: &Signal, cause: &Cause) -> Notification {
+fn open(signal: &Signal, previous: Option<&str>, cause: &Cause) -> Notification {
+    let mut links = links(signal);
+    links.extend(previous.map(|id| (PREVIOUS.to_owned(), format!("/v1/notifications/{id}"))));
     Notification {
         tenant: signal.tenant.clone(),
         notification_id: signal.notification_id().to_string(),
@@ -99,7 +107,7 @@ fn open(signal: &Signal, cause: &Cause) -> Notification {
         acknowledged_by: None,
         suppressed_by: None,
         labels: signal.labels.clone(),
-        links: links(signal),
+        links,
         change: change("opened", signal, cause),
         source_event_id: cause.event_id.to_string(),
     }
@@ -120,7 +128,9 @@ fn fold<'a>(current: &'a mut Notification, signal: &Signal, cause: &Cause) -> &'
     current.body.clone_from(&signal.body);
     current.labels.clone_from(&signal.labels);
     current.group_id.clone_from(&signal.group_id);
+    let previous = current.links.remove(PREVIOUS);
     current.links = links(signal);
+    current.links.extend(previous.map(|link| (PREVIOUS.to_owned(), link)));
     step(current, if raised { "raised" } else { "folded" }, signal, cause)
 }
 

@@ -25,6 +25,7 @@ struct AuditDocument<'a> {
     reason: Option<&'a str>,
     trace_id: Option<&'a str>,
     source_event_id: &'a str,
+    snoozed_until: Option<Rfc3339>,
 }
 
 impl<'a> AuditDocument<'a> {
@@ -41,6 +42,7 @@ impl<'a> AuditDocument<'a> {
             reason: version.change.reason.as_deref(),
             trace_id: version.change.trace_id.as_deref(),
             source_event_id: &version.source_event_id,
+            snoozed_until: version.snoozed_until.map(Rfc3339),
         }
     }
 }

@@ -12,6 +12,7 @@ mod list;
 mod positions;
 mod rows;
 mod secret;
+mod snoozes;
 mod subjects;
 mod tickets;
 

@@ -61,6 +61,7 @@ impl FromRow<'_, PgRow> for EventRow {
                 trace_id: row.try_get("trace_id")?,
             },
             source_event_id: row.try_get::<Uuid, _>("source_event_id")?.to_string(),
+            snoozed_until: optional_timestamp(row, "snoozed_until")?.map(Rfc3339),
         }))
     }
 }

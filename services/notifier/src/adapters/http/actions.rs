@@ -7,7 +7,7 @@ use axum::Extension;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
 use axum::response::Response;
-use events::Timestamp;
+use events::{Notification, Timestamp};
 use serde::Deserialize;
 use telemetry::metrics;
 use utoipa::ToSchema;
@@ -19,6 +19,7 @@ use super::body::OptionalJson;
 use super::notifications::{id_of, versioned};
 use super::observe::RequestTrace;
 use super::problem::{Mistake, Problem};
+use crate::adapters::db::NotChanged;
 use crate::adapters::document::NotificationDocument;
 use crate::domain::access::Scope;
 use crate::domain::command::{Action, Command};
@@ -38,8 +39,23 @@ pub(super) struct ActionBody {
     reason: Option<String>,
 }
 
+/// Until when, and why.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({ "until": "2099-01-31T08:15:30Z", "reason": "the technician comes tomorrow" }))]
+pub(super) struct SnoozeBody {
+    /// In the future.
+    #[schema(value_type = String, format = DateTime)]
+    #[serde(default)]
+    until: Option<String>,
+    /// Stands in the audit log.
+    #[schema(max_length = 1000)]
+    #[serde(default)]
+    reason: Option<String>,
+}
+
 /// What every action is asked with.
-type Asked = (State<Arc<Api>>, Caller, Extension<RequestTrace>, Path<String>, HeaderMap, OptionalJson<ActionBody>);
+type Asked = (State<Arc<Api>>, Caller, Extension<RequestTrace>, Path<String>, HeaderMap, Option<String>);
 
 macro_rules! action {
     ($(#[doc = $summary:literal])* $name:ident, $path:literal, $operation:literal, $action:expr) => {
@@ -65,7 +81,7 @@ macro_rules! action {
             headers: HeaderMap,
             body: OptionalJson<ActionBody>,
         ) -> Result<Response, Problem> {
-            carry_out($action, (state, caller, trace, id, headers, body)).await
+            carry_out($action, (state, caller, trace, id, headers, body.0.reason)).await
         }
     };
 }
@@ -79,6 +95,10 @@ action!(
     unacknowledge, "/v1/notifications/{id}/unacknowledge", "unacknowledgeNotification", Action::Unacknowledge
 );
 action!(
+    /// End a snooze early.
+    unsnooze, "/v1/notifications/{id}/unsnooze", "unsnoozeNotification", Action::Unsnooze
+);
+action!(
     /// Resolve by hand.
     resolve, "/v1/notifications/{id}/resolve", "resolveNotification", Action::Resolve
 );
@@ -87,20 +107,66 @@ action!(
     reopen, "/v1/notifications/{id}/reopen", "reopenNotification", Action::Reopen
 );
 
+/// Keep a notification quiet until a time.
+///
+/// When that comes while the trouble goes on, it is `OPEN` again and tells so; a rise in severity ends the snooze.
+#[utoipa::path(
+    post, path = "/v1/notifications/{id}/snooze", tag = "notifications", operation_id = "snoozeNotification", request_body = SnoozeBody,
+    params(
+        ("id" = Uuid, Path, description = "`notification_id`"),
+        ("If-Match" = Option<String>, Header, description = "The version this is meant for, e.g. \"3\"; without it, any"),
+    ),
+    responses(
+        (status = 200, description = "The notification as it is now", body = NotificationDocument, headers(("ETag" = String, description = "The version"))),
+        (status = 404, description = "No such notification", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "The state does not allow it", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 412, description = "`If-Match` names another version", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn snooze(
+    state: State<Arc<Api>>,
+    caller: Caller,
+    trace: Extension<RequestTrace>,
+    id: Path<String>,
+    headers: HeaderMap,
+    OptionalJson(body): OptionalJson<SnoozeBody>,
+) -> Result<Response, Problem> {
+    let action = Action::Snooze { until: until(body.until.as_deref(), "/until")? };
+    carry_out(action, (state, caller, trace, id, headers, body.reason)).await
+}
+
 async fn carry_out(action: Action, asked: Asked) -> Result<Response, Problem> {
-    let (State(api), caller, Extension(RequestTrace(trace)), Path(id), headers, OptionalJson(body)) = asked;
+    let (State(api), caller, Extension(trace), Path(id), headers, given) = asked;
     let principal = caller.may(Scope::Write)?;
     let expected_version = expected_version(&headers)?;
-    let command = Command { action, by: principal.name, reason: reason(body)?, expected_version };
-    let trace_id = trace.as_ref().map(events::trace::TraceContext::trace_id_hex);
-    let cause = Cause { event_id: Uuid::now_v7(), trace_id, at: Timestamp::from(SystemTime::now()) };
-    let version = api.store.change(&principal.tenant, id_of(&id)?, &command, &cause, trace, &api.outgoing).await?;
-    metrics::counter("fieldwatch_notifications", &[("action", action.past())]).inc();
+    let command = Command { action, by: principal.name, reason: reason(given)?, expected_version };
+    let version = change(&api, &principal.tenant, id_of(&id)?, &command, trace).await?;
     Ok(versioned(&version))
 }
 
-fn reason(body: ActionBody) -> Result<Option<String>, Problem> {
-    let reason = body.reason.filter(|reason| !reason.is_empty());
+/// Carries out a command of a request.
+pub(super) async fn change(
+    api: &Api,
+    tenant: &str,
+    id: Uuid,
+    command: &Command,
+    RequestTrace(trace): RequestTrace,
+) -> Result<Notification, NotChanged> {
+    let trace_id = trace.as_ref().map(events::trace::TraceContext::trace_id_hex);
+    let cause = Cause { event_id: Uuid::now_v7(), trace_id, at: Timestamp::from(SystemTime::now()) };
+    let version = api.store.change(tenant, id, command, &cause, trace, &api.outgoing).await?;
+    metrics::counter("fieldwatch_notifications", &[("action", command.action.past())]).inc();
+    Ok(version)
+}
+
+/// The time a snooze ends, which must be there.
+pub(super) fn until(text: Option<&str>, pointer: &str) -> Result<Timestamp, Problem> {
+    let wrong = || Problem::invalid(vec![Mistake::pointer(pointer, "is not a time like 2026-01-31T08:15:30Z")]);
+    text.and_then(Timestamp::from_rfc3339).filter(|at| at.as_micros() >= 0).ok_or_else(wrong)
+}
+
+pub(super) fn reason(given: Option<String>) -> Result<Option<String>, Problem> {
+    let reason = given.filter(|reason| !reason.is_empty());
     let problem = match &reason {
         Some(reason) if reason.chars().count() > LONGEST_REASON => format!("is longer than {LONGEST_REASON} characters"),
         Some(reason) if reason.contains('\0') => "holds the character NUL".to_owned(),

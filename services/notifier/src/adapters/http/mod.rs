@@ -3,6 +3,7 @@
 mod actions;
 mod auth;
 mod body;
+mod bulk;
 mod cors;
 mod frames;
 mod notifications;
@@ -70,8 +71,11 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(notifications::events))
         .routes(routes!(actions::acknowledge))
         .routes(routes!(actions::unacknowledge))
+        .routes(routes!(actions::snooze))
+        .routes(routes!(actions::unsnooze))
         .routes(routes!(actions::resolve))
         .routes(routes!(actions::reopen))
+        .routes(routes!(bulk::bulk))
         .routes(routes!(stream::stream))
         .routes(routes!(tickets::create))
         .routes(routes!(principal::me))

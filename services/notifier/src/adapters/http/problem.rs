@@ -141,6 +141,14 @@ impl Problem {
         }
     }
 
+    pub(super) fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    pub(super) fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
@@ -201,6 +209,7 @@ impl From<NotChanged> for Problem {
             NotChanged::Refused(Refused::Illegal { .. } | Refused::Succeeded) => {
                 Self::new(StatusCode::CONFLICT, "illegal-transition", "The state does not allow this", detail)
             }
+            NotChanged::Refused(Refused::Past { .. }) => Self::invalid(vec![Mistake::pointer("/until", detail)]),
             NotChanged::Failed(failure) => failure.into(),
         }
     }

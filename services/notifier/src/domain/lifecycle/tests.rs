@@ -33,6 +33,17 @@ fn the_next_excursion_is_another_notification() {
     let made = replay(&mut Subject::default(), &[firing(), later(AlertState::Resolved, 5), next_excursion(10)]);
     assert_eq!(states(&made), [(1, Open, 1, "opened"), (2, Resolved, 1, "resolved"), (1, Open, 1, "opened")]);
     assert_ne!(made[0].notification_id, made[2].notification_id);
+    assert_eq!(
+        (made[0].links.get("previous"), &made[2].links["previous"]),
+        (None, &format!("/v1/notifications/{}", made[0].notification_id))
+    );
+}
+
+#[test]
+fn what_came_before_stays_named_while_events_are_folded_in() {
+    let again = TemperatureAlert { changed_at: at(11), ..next_excursion(10) };
+    let made = replay(&mut Subject::default(), &[firing(), later(AlertState::Resolved, 5), next_excursion(10), again]);
+    assert_eq!(made[3].links, made[2].links);
 }
 
 #[test]
