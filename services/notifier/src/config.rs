@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
+use ipnet::IpNet;
 use serde::Deserialize;
 use service::config::Layers;
 use service::{AdminConfig, Mistake, Secret, ServiceConfig, Shared};
@@ -14,6 +15,9 @@ use telemetry::{LogConfig, TelemetryConfig};
 
 /// Commented defaults of the notifier's own sections.
 pub const DEFAULTS: &str = include_str!("../config.toml");
+
+/// A stop waits for the attempts under way, and the service has to end within its grace period.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +31,8 @@ pub struct Config {
     pub sse: SseConfig,
     pub database: DatabaseConfig,
     pub sink: SinkConfig,
+    pub delivery: DeliveryConfig,
+    pub secrets: SecretsConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -64,6 +70,46 @@ pub struct DatabaseConfig {
     pub acquire_timeout: Duration,
 }
 
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryConfig {
+    pub per_minute: u32,
+    #[serde(with = "humantime_serde")]
+    pub heartbeat: Duration,
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    #[serde(with = "humantime_serde")]
+    pub first_retry: Duration,
+    #[serde(with = "humantime_serde")]
+    pub longest_retry: Duration,
+    #[serde(with = "humantime_serde")]
+    pub give_up_after: Duration,
+    pub endpoints: usize,
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    pub allowed_networks: Vec<IpNet>,
+    #[serde(with = "humantime_serde")]
+    pub secret_overlap: Duration,
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecretsConfig {
+    pub key: Secret,
+    pub key_file: String,
+    pub previous_key: Secret,
+    pub previous_key_file: String,
+}
+
+#[cfg(test)]
+impl DeliveryConfig {
+    pub(crate) fn example() -> Self {
+        Config::from_environment(Vec::new()).unwrap().delivery
+    }
+}
+
 impl Config {
     /// The defaults under the given environment variables, as `main` would read them.
     pub fn from_environment(environment: Vec<(String, String)>) -> Result<Self, Vec<Mistake>> {
@@ -94,6 +140,8 @@ impl ServiceConfig for Config {
             ("sse.catch_ups", self.sse.catch_ups),
             ("database.max_connections", self.database.max_connections as usize),
             ("sink.max_batch", self.sink.max_batch),
+            ("delivery.per_minute", self.delivery.per_minute as usize),
+            ("delivery.endpoints", self.delivery.endpoints),
         ];
         let mut mistakes: Vec<Mistake> =
             at_least_one.into_iter().filter(|(_, value)| *value == 0).map(|(key, _)| Mistake::new(key, "must be at least 1")).collect();
@@ -103,6 +151,15 @@ impl ServiceConfig for Config {
         let is_origin = |origin: &String| origin == "*" || origin.starts_with("https://") || origin.starts_with("http://");
         if let Some(wrong) = self.api.allowed_origins.iter().find(|origin| !is_origin(origin)) {
             mistakes.push(Mistake::new("api.allowed_origins", format!("`{wrong}` is not like https://dashboard.example.com")));
+        }
+        if self.delivery.timeout.is_zero() || self.delivery.timeout > LONGEST_ATTEMPT {
+            mistakes.push(Mistake::new("delivery.timeout", format!("is not up to {LONGEST_ATTEMPT:?}, what a stop waits for")));
+        }
+        if self.delivery.lease < self.delivery.timeout * 2 {
+            mistakes.push(Mistake::new("delivery.lease", "is shorter than two times delivery.timeout"));
+        }
+        if self.delivery.first_retry.is_zero() || self.delivery.longest_retry < self.delivery.first_retry {
+            mistakes.push(Mistake::new("delivery.longest_retry", "is shorter than delivery.first_retry"));
         }
         if self.sse.keep_alive.is_zero() {
             mistakes.push(Mistake::new("sse.keep_alive", "must be longer than zero"));

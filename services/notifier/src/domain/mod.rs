@@ -4,8 +4,27 @@
 
 pub mod access;
 pub mod command;
+pub mod breaker;
+pub mod configuration;
+pub mod escalation;
 pub mod filter;
+pub mod grouping;
 pub mod lifecycle;
+pub mod matcher;
+pub mod mute_time;
+pub mod pace;
+pub mod period;
 pub mod position;
+pub mod receiver;
 pub mod repeats;
+pub mod retry;
+pub mod routing;
 pub mod signal;
+pub mod silence;
+pub mod suppression;
+pub mod webhook;
+
+/// The symbol an enum has in Avro, e.g. `CRITICAL`.
+pub(crate) fn symbol(of: &impl serde::Serialize) -> String {
+    serde_json::to_value(of).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}

@@ -1,0 +1,191 @@
+//! Matchers as Alertmanager writes them: `severity="CRITICAL"`, `device_id=~"freezer-.*"`, `team!="night"`.
+//!
+//! They look at labels; a label that is missing is one that is empty. Regular expressions match the whole value and
+//! take time linear in it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use events::{Labels, Notification};
+use regex_lite::{Regex, RegexBuilder};
+use serde::{Deserialize, Serialize};
+
+use super::symbol;
+
+/// Largest compiled expression, so that configuration cannot take memory.
+const LARGEST: usize = 256 * 1024;
+const LONGEST: usize = 1_024;
+
+#[derive(Clone, Debug)]
+enum Test {
+    Equal(String),
+    NotEqual(String),
+    Like(Regex),
+    NotLike(Regex),
+}
+
+/// One condition on one label.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Matcher {
+    name: String,
+    test: Test,
+    text: String,
+}
+
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum NotAMatcher {
+    #[error("`{0}` is not a matcher like severity=\"CRITICAL\", with =, !=, =~ or !~")]
+    Form(String),
+    #[error("`{0}` has a regular expression that cannot be used")]
+    Expression(String),
+}
+
+impl Matcher {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub fn matches(&self, labels: &Labels) -> bool {
+        let value = labels.get(&self.name).map(String::as_str).unwrap_or_default();
+        match &self.test {
+            Test::Equal(wanted) => value == wanted,
+            Test::NotEqual(unwanted) => value != unwanted,
+            Test::Like(expression) => expression.is_match(value),
+            Test::NotLike(expression) => !expression.is_match(value),
+        }
+    }
+
+    /// Whether it holds for labels that say nothing: such matchers alone would match everything.
+    pub fn matches_nothing_said(&self) -> bool {
+        self.matches(&Labels::new())
+    }
+}
+
+/// Whether every matcher holds; none at all holds too.
+pub fn all_match(matchers: &[Matcher], labels: &Labels) -> bool {
+    matchers.iter().all(|matcher| matcher.matches(labels))
+}
+
+/// What matchers see of a notification: its labels, and over them what it is about.
+pub fn labels_of(notification: &Notification) -> Labels {
+    let mut labels = notification.labels.clone();
+    let own = [
+        ("tenant", Some(notification.tenant.clone())),
+        ("kind", Some(notification.kind.clone())),
+        ("severity", Some(symbol(&notification.severity))),
+        ("device_id", notification.device_id.clone()),
+        ("group_id", notification.group_id.clone()),
+    ];
+    for (name, value) in own {
+        labels.remove(name);
+        labels.extend(value.map(|value| (name.to_owned(), value)));
+    }
+    labels
+}
+
+impl FromStr for Matcher {
+    type Err = NotAMatcher;
+
+    fn from_str(text: &str) -> Result<Self, NotAMatcher> {
+        let form = || NotAMatcher::Form(text.to_owned());
+        let at = text.find(['=', '!']).filter(|_| text.len() <= LONGEST).ok_or_else(form)?;
+        let (name, rest) = text.split_at(at);
+        let (operator, value) = ["=~", "!~", "!=", "="]
+            .into_iter()
+            .find_map(|operator| rest.strip_prefix(operator).map(|value| (operator, value.trim())))
+            .ok_or_else(form)?;
+        let name = name.trim();
+        if name.is_empty() || name.contains(['"', '{', '}', ',', '\0']) || name.contains(char::is_whitespace) {
+            return Err(form());
+        }
+        let value = if value.starts_with('"') { serde_json::from_str(value).map_err(|_| form())? } else { value.to_owned() };
+        if value.contains('\0') {
+            return Err(form());
+        }
+        let expression = |value: &str| {
+            let whole = format!("^(?s:{value})$");
+            // By itself too: what only the parentheses around it make valid means something else.
+            let compiled = Regex::new(value).and_then(|_| RegexBuilder::new(&whole).size_limit(LARGEST).build());
+            compiled.map_err(|_| NotAMatcher::Expression(text.to_owned()))
+        };
+        let shown = format!("{name}{operator}{}", serde_json::Value::from(value.as_str()));
+        let test = match operator {
+            "=" => Test::Equal(value),
+            "!=" => Test::NotEqual(value),
+            "=~" => Test::Like(expression(&value)?),
+            _ => Test::NotLike(expression(&value)?),
+        };
+        Ok(Self { name: name.to_owned(), test, text: shown })
+    }
+}
+
+impl TryFrom<String> for Matcher {
+    type Error = NotAMatcher;
+
+    fn try_from(text: String) -> Result<Self, NotAMatcher> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Matcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Matcher> for String {
+    fn from(matcher: Matcher) -> Self {
+        matcher.text
+    }
+}
+
+impl PartialEq for Matcher {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Labels {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_matcher_says_what_alertmanager_would() {
+        let given = labels(&[("severity", "CRITICAL"), ("device_id", "freezer-07")]);
+        for (text, holds) in [
+            ("severity=\"CRITICAL\"", true),
+            ("severity = CRITICAL", true),
+            ("severity!=\"CRITICAL\"", false),
+            ("device_id=~\"freezer-.*\"", true),
+            // Anchored: a part of the value is not enough.
+            ("device_id=~\"freezer\"", false),
+            ("device_id=~\"oven|freezer-07\"", true),
+            ("device_id!~\"freezer-.*\"", false),
+            // A label that is missing is empty.
+            ("team=\"\"", true),
+            ("team!=\"night\"", true),
+            ("team=~\".+\"", false),
+        ] {
+            assert_eq!(text.parse::<Matcher>().unwrap().matches(&given), holds, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_matcher_reads_its_own_text() {
+        let matcher: Matcher = "note=~say \\\"hi\\\"".parse().unwrap();
+        assert_eq!(matcher.to_string().parse::<Matcher>().unwrap(), matcher);
+        assert_eq!(" kind  != alert ".parse::<Matcher>().unwrap().to_string(), "kind!=\"alert\"");
+    }
+
+    #[test]
+    fn what_is_no_matcher_is_refused() {
+        for text in ["", "severity", "=x", "a b=c", "x~y", "{a=\"b\"}", "a=\"unclosed", "a=~\"(\"", "a=~\"x){1,2}(y\"", "a=~\"(a{900}){900}\""] {
+            assert!(text.parse::<Matcher>().is_err(), "{text}");
+        }
+    }
+}
