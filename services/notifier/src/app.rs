@@ -1,6 +1,7 @@
 //! Wires the notifier's parts; the door that `main` and tests come in by.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -13,12 +14,16 @@ use stream::{Failure, Registry};
 use tokio::net::TcpListener;
 
 use crate::adapters::db::{NewKey, Store, classify};
+use crate::adapters::endpoint_secret::EndpointSecret;
+use crate::adapters::guard::Clients;
 use crate::adapters::http::{self, Api, KEY_PREFIX};
 use crate::adapters::hub::Hub;
 use crate::adapters::outgoing::Outgoing;
+use crate::adapters::sender::Sender;
 use crate::adapters::signer::Signer;
 use crate::adapters::sink::{self, NotificationSink};
-use crate::adapters::timers;
+use crate::adapters::timers::Timers;
+use crate::adapters::vault::Vault;
 use crate::config::Config;
 use crate::domain::access::Scope;
 
@@ -48,6 +53,8 @@ pub struct App {
     registry: Registry,
     outgoing: Outgoing,
     signer: Signer,
+    vault: Arc<Vault>,
+    clients: Clients,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -67,8 +74,11 @@ impl App {
         let outgoing = patiently("registering the schema", async || Outgoing::register(&config.kafka, &registry).await).await?;
         add_first_key(&store, &config).await?;
         let signer = signer(&store, &config).await?;
+        let vault = Arc::new(Vault::new(&config.secrets)?);
+        reseal(&store, &vault).await?;
+        let clients = Clients::new(&config.delivery)?;
         let address = listener.local_addr()?;
-        Ok(Self { config, store, registry, outgoing, signer, listener, address })
+        Ok(Self { config, store, registry, outgoing, signer, vault, clients, listener, address })
     }
 
     /// Where the API listens.
@@ -78,7 +88,7 @@ impl App {
 
     /// Starts every part: the inputs' sink, the hub of the streams, the API.
     pub fn start(self, health: &Health, supervisor: &mut Supervisor) {
-        let Self { config, store, registry, outgoing, signer, listener, .. } = self;
+        let Self { config, store, registry, outgoing, signer, vault, clients, listener, .. } = self;
         let shutdown = supervisor.shutdown();
 
         let inputs = NotificationSink::new(store.clone(), registry.clone(), outgoing.clone(), &config.kafka);
@@ -87,10 +97,14 @@ impl App {
         let hub = Hub::new(&config.kafka, registry, &config.sse);
         supervisor.spawn("streams", hub.clone().run(health.check("streams"), shutdown.clone()));
         supervisor.spawn("counts", hub.clone().run_counts(store.clone(), shutdown.clone()));
-        supervisor.spawn("timers", timers::run(store.clone(), outgoing.clone(), health.check("timers"), shutdown.clone()));
+        let timers = Timers { store: store.clone(), outgoing: outgoing.clone(), delivery: config.delivery.clone() };
+        supervisor.spawn("timers", timers.run(health.check("timers"), shutdown.clone()));
+        let sender = Sender::new(store.clone(), Arc::clone(&vault), clients.clone(), config.delivery.clone());
+        supervisor.spawn("sender", sender.run(health.check("sender"), shutdown.clone()));
         supervisor.spawn("database", watch(store.clone(), health.check("database"), shutdown.clone()));
 
-        let api = Api { store, outgoing, hub, signer, sse: config.sse, shutdown: shutdown.clone() };
+        let (sse, delivery) = (config.sse, config.delivery);
+        let api = Api { store, outgoing, hub, signer, vault, clients, sse, delivery, shutdown: shutdown.clone() };
         let router = http::router(api, &config.api);
         supervisor.spawn("api", serve(listener, router, shutdown));
     }
@@ -142,6 +156,22 @@ async fn signer(store: &Store, config: &Config) -> anyhow::Result<Signer> {
     let secret = Secret::default().or_file(file).context("api.signing_secret_file")?;
     anyhow::ensure!(!secret.is_empty(), "api.signing_secret_file: {file} is empty");
     Ok(Signer::new(secret.expose().as_bytes()))
+}
+
+/// Puts every secret under the current key. What someone else replaced meanwhile is.
+async fn reseal(store: &Store, vault: &Vault) -> anyhow::Result<()> {
+    for (tenant, webhook, sealed) in store.webhook_secrets().await? {
+        if vault.is_current(&sealed) {
+            continue;
+        }
+        match EndpointSecret::open(vault, &tenant, &webhook, &sealed) {
+            Ok(secret) => {
+                store.replace_webhook_secret(&tenant, &webhook, &sealed, &secret.seal(vault, &tenant, &webhook)?).await?;
+            }
+            Err(problem) => tracing::error!(tenant, webhook, %problem, "a webhook's secret cannot be opened; its deliveries wait"),
+        }
+    }
+    Ok(())
 }
 
 /// Says whether the database answers.

@@ -136,7 +136,8 @@ mod tests {
     use super::*;
 
     fn clients(allowed: &[&str]) -> Clients {
-        let config = DeliveryConfig { allowed_networks: allowed.iter().map(|text| text.parse().unwrap()).collect(), ..DeliveryConfig::example() };
+        let config =
+            DeliveryConfig { allowed_networks: allowed.iter().map(|text| text.parse().unwrap()).collect(), ..DeliveryConfig::example() };
         Clients::new(&config).unwrap()
     }
 
@@ -188,7 +189,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_is_refused_by_what_it_resolves_to() {
-        let resolve = async |guard: Guard| guard.resolve("localhost".parse().unwrap()).await.map(Iterator::count).map_err(|error| error.to_string());
+        let resolve =
+            async |guard: Guard| guard.resolve("localhost".parse().unwrap()).await.map(Iterator::count).map_err(|error| error.to_string());
         assert_eq!(resolve(Guard { allowed: Vec::new(), public: true }).await, Err(Refused::Address.to_string()));
         let allowed = vec!["127.0.0.0/8".parse().unwrap()];
         assert!(resolve(Guard { allowed, public: true }).await.is_ok_and(|found| found > 0));

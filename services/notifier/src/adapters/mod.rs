@@ -2,11 +2,14 @@
 
 pub mod db;
 pub mod document;
+pub mod endpoint_secret;
 pub mod examples;
-pub mod http;
 pub mod guard;
+pub mod http;
 pub mod hub;
 pub mod outgoing;
+pub mod payload;
+pub mod sender;
 pub mod signer;
 pub mod sink;
 pub mod timers;

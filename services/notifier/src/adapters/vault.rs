@@ -102,7 +102,8 @@ mod tests {
 
     fn vault(key: &str, previous: &str) -> Vault {
         let secret = |text: &str| Secret::new(if text.is_empty() { String::new() } else { text.repeat(32) });
-        let config = SecretsConfig { key: secret(key), key_file: String::new(), previous_key: secret(previous), previous_key_file: String::new() };
+        let config =
+            SecretsConfig { key: secret(key), key_file: String::new(), previous_key: secret(previous), previous_key_file: String::new() };
         Vault::new(&config).unwrap()
     }
 

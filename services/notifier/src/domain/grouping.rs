@@ -163,7 +163,14 @@ mod tests {
             ("routed elsewhere", vec![moved], turn(30, None), None, vec![], vec![0]),
             ("muted", vec![member(Open, 1, None)], Turn { muted: true, ..turn(30, None) }, None, vec![], vec![]),
             ("over while muted", vec![member(Resolved, 1, Some(1))], Turn { muted: true, ..turn(330, Some(30)) }, None, vec![], vec![]),
-            ("ends are not wanted", vec![member(Resolved, 1, Some(1))], Turn { send_resolved: false, ..turn(330, Some(30)) }, None, vec![], vec![0]),
+            (
+                "ends are not wanted",
+                vec![member(Resolved, 1, Some(1))],
+                Turn { send_resolved: false, ..turn(330, Some(30)) },
+                None,
+                vec![],
+                vec![0],
+            ),
         ] {
             let flush = flush(&members, &turn);
             assert_eq!((flush.because, flush.listed, flush.forgotten), (because, listed, forgotten), "{case}");

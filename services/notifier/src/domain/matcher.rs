@@ -110,13 +110,13 @@ impl FromStr for Matcher {
             compiled.map_err(|_| NotAMatcher::Expression(text.to_owned()))
         };
         let shown = format!("{name}{operator}{}", serde_json::Value::from(value.as_str()));
-        let test = match operator {
+        let condition = match operator {
             "=" => Test::Equal(value),
             "!=" => Test::NotEqual(value),
             "=~" => Test::Like(expression(&value)?),
             _ => Test::NotLike(expression(&value)?),
         };
-        Ok(Self { name: name.to_owned(), test, text: shown })
+        Ok(Self { name: name.to_owned(), test: condition, text: shown })
     }
 }
 
@@ -184,7 +184,9 @@ mod tests {
 
     #[test]
     fn what_is_no_matcher_is_refused() {
-        for text in ["", "severity", "=x", "a b=c", "x~y", "{a=\"b\"}", "a=\"unclosed", "a=~\"(\"", "a=~\"x){1,2}(y\"", "a=~\"(a{900}){900}\""] {
+        for text in
+            ["", "severity", "=x", "a b=c", "x~y", "{a=\"b\"}", "a=\"unclosed", "a=~\"(\"", "a=~\"x){1,2}(y\"", "a=~\"(a{900}){900}\""]
+        {
             assert!(text.parse::<Matcher>().is_err(), "{text}");
         }
     }

@@ -3,8 +3,8 @@
 //! Pure: no clock, no I/O, no Kafka or HTTP types.
 
 pub mod access;
-pub mod command;
 pub mod breaker;
+pub mod command;
 pub mod configuration;
 pub mod escalation;
 pub mod filter;

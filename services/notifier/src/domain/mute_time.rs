@@ -207,8 +207,14 @@ mod tests {
             {}
         ]}));
         let fields: Vec<String> = wrong.mistakes().into_iter().map(|(field, _)| field).collect();
-        let expected =
-            ["/time_zone", "/intervals/0/times/0", "/intervals/1/weekdays/0", "/intervals/1/days_of_month/0", "/intervals/1/months/0", "/intervals/2"];
+        let expected = [
+            "/time_zone",
+            "/intervals/0/times/0",
+            "/intervals/1/weekdays/0",
+            "/intervals/1/days_of_month/0",
+            "/intervals/1/months/0",
+            "/intervals/2",
+        ];
         assert_eq!(fields, expected);
     }
 }

@@ -53,11 +53,8 @@ pub struct Route {
 impl Route {
     /// What holds where nobody configured anything.
     pub fn by_default() -> Self {
-        let stored_only = Self {
-            receiver: Some(NOBODY.to_owned()),
-            matchers: "severity=\"INFO\"".parse().into_iter().collect(),
-            ..Self::default()
-        };
+        let stored_only =
+            Self { receiver: Some(NOBODY.to_owned()), matchers: "severity=\"INFO\"".parse().into_iter().collect(), ..Self::default() };
         Self { receiver: Some(DEFAULT_RECEIVER.to_owned()), routes: vec![stored_only], ..Self::default() }
     }
 
@@ -90,7 +87,11 @@ impl Route {
             wrong("", "", "is too large");
         }
         for (pointer, route) in &routes {
-            if route.group_by.as_ref().is_some_and(|names| names.len() > 20 || names.iter().any(|name| name.is_empty() || name.contains('\0'))) {
+            if route
+                .group_by
+                .as_ref()
+                .is_some_and(|names| names.len() > 20 || names.iter().any(|name| name.is_empty() || name.contains('\0')))
+            {
                 wrong(pointer, "/group_by", "names at most 20 labels, or `...` for all of them");
             }
         }
@@ -124,7 +125,8 @@ pub struct Timing {
 }
 
 impl Destination {
-    fn root() -> Self {
+    /// What holds above every tree.
+    pub fn root() -> Self {
         Self {
             route: String::new(),
             pointer: String::new(),

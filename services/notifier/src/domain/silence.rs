@@ -47,6 +47,7 @@ mod rfc3339 {
     use events::Timestamp;
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub(super) fn serialize<S: Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(at)
     }
@@ -78,7 +79,8 @@ mod tests {
     #[test]
     fn a_silence_of_everything_is_refused() {
         for matchers in [serde_json::json!([]), serde_json::json!(["team!=\"x\"", "a=~\".*\""])] {
-            let silence = serde_json::json!({ "matchers": matchers, "starts_at": "2026-01-31T08:00:00Z", "ends_at": "2026-01-31T08:00:00Z" });
+            let silence =
+                serde_json::json!({ "matchers": matchers, "starts_at": "2026-01-31T08:00:00Z", "ends_at": "2026-01-31T08:00:00Z" });
             let mistakes = serde_json::from_value::<Silence>(silence).unwrap().mistakes();
             assert_eq!(mistakes.iter().map(|mistake| mistake.0.as_str()).collect::<Vec<_>>(), ["/matchers", "/ends_at"]);
         }

@@ -50,7 +50,11 @@ impl Webhook {
         check("/concurrency", (1..=64).contains(&self.concurrency), "is not 1 to 64");
         check("/rate_per_second", (0.01..=1_000.0).contains(&self.rate_per_second), "is not 0.01 to 1000");
         check("/url", self.url.len() <= 2_048 && !self.url.contains('\0'), "is longer than 2048 bytes, or holds NUL");
-        check("/description", self.description.len() <= 1_024 && !self.description.contains('\0'), "is longer than 1024 bytes, or holds NUL");
+        check(
+            "/description",
+            self.description.len() <= 1_024 && !self.description.contains('\0'),
+            "is longer than 1024 bytes, or holds NUL",
+        );
         mistakes
     }
 
@@ -82,7 +86,8 @@ mod tests {
     #[test]
     fn a_url_that_is_a_secret_is_shown_only_by_its_host() {
         let slack: Webhook =
-            serde_json::from_value(serde_json::json!({ "url": "https://hooks.example.com/services/T0/B0/secret", "format": "slack" })).unwrap();
+            serde_json::from_value(serde_json::json!({ "url": "https://hooks.example.com/services/T0/B0/secret", "format": "slack" }))
+                .unwrap();
         assert_eq!(slack.masked().url, "https://hooks.example.com/***");
         assert!(slack.masked().is_masked() && !slack.is_masked());
         let standard = Webhook { format: Format::Standard, ..slack };

@@ -3,6 +3,9 @@
 
 mod access;
 mod actions;
+mod configuration;
+mod endpoint;
+mod groups;
 mod inputs;
 mod lists;
 mod openapi;
@@ -10,4 +13,5 @@ mod problems;
 mod process;
 mod restart;
 mod streams;
+mod webhooks;
 mod world;

@@ -9,7 +9,7 @@ use testkit::{OtlpReceiver, Process, eventually, free_port};
 use crate::world::{Events, KEY, World, firing};
 
 impl World {
-    fn environment(&self, overrides: &[(&str, &str)]) -> Vec<(String, String)> {
+    pub(crate) fn environment(&self, overrides: &[(&str, &str)]) -> Vec<(String, String)> {
         let own = [
             ("FIELDWATCH__KAFKA__TOPIC_PREFIX", self.kit.prefix()),
             ("NOTIFIER__DATABASE__URL", &self.database.url),

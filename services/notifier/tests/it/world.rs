@@ -21,6 +21,9 @@ const TOPICS: [&str; 6] =
 /// The first key of every world.
 pub(crate) const KEY: &str = "fw_0123456789abcdef0123456789abcdef";
 
+/// Seals the secrets of every world.
+pub(crate) const SECRETS_KEY: &str = "secrets-key-0123456789abcdef0123456789abcdef";
+
 pub(crate) struct World {
     pub(crate) kit: Kit,
     pub(crate) database: Database,
@@ -64,6 +67,11 @@ impl World {
             ("NOTIFIER__API__LISTEN", "127.0.0.1:0"),
             ("NOTIFIER__DATABASE__URL", self.database.url.as_str()),
             ("NOTIFIER__API__BOOTSTRAP_KEY_FILE", self.key_file()),
+            ("NOTIFIER__SECRETS__KEY", SECRETS_KEY),
+            ("NOTIFIER__DELIVERY__ALLOWED_NETWORKS", "[\"127.0.0.0/8\"]"),
+            ("NOTIFIER__DELIVERY__FIRST_RETRY", "50ms"),
+            ("NOTIFIER__DELIVERY__LEASE", "4s"),
+            ("NOTIFIER__DELIVERY__TIMEOUT", "2s"),
         ];
         all.extend_from_slice(overrides);
         self.kit.config("notifier", DEFAULTS, &all)
@@ -143,6 +151,19 @@ impl Replica {
         let response = self.ask(Method::GET, path).await;
         assert_eq!(response.status(), StatusCode::OK, "{path}");
         response.json().await.unwrap()
+    }
+
+    /// Puts what is configured, and answers what it then is.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Value {
+        let response = self.request(Method::PUT, path).bearer_auth(KEY).json(body).send().await.unwrap();
+        let status = response.status();
+        let text = response.text().await.unwrap();
+        assert!(status.is_success(), "{path}: {status} {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Response {
+        self.request(Method::POST, path).bearer_auth(KEY).json(body).send().await.unwrap()
     }
 
     pub(crate) async fn act(&self, id: &str, action: &str, body: &Value, version: Option<&str>) -> Response {

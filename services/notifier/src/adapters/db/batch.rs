@@ -9,7 +9,7 @@ use stream::{Cause as Origin, Failure};
 use uuid::Uuid;
 
 use super::positions::{self, Advance, Fenced};
-use super::{Store, audit, classify, subjects};
+use super::{Store, audit, classify, dispatch, subjects};
 use crate::adapters::outgoing::Outgoing;
 use crate::domain::lifecycle::{Cause, Subject};
 use crate::domain::signal::Signal;
@@ -91,6 +91,7 @@ async fn fold_in(
         let latest: BTreeMap<&str, &Notification> = versions.iter().map(|version| (version.notification_id.as_str(), version)).collect();
         subjects::save_notifications(transaction, latest.into_values()).await?;
         audit::append(transaction, &versions).await?;
+        dispatch::queue(transaction, &versions).await?;
         outbox::enqueue(transaction, &events).await?;
     }
     Ok(versions)

@@ -9,10 +9,11 @@ use stream::{Cause as Origin, Failure};
 use uuid::Uuid;
 
 use super::rows::NotificationRow;
-use super::{Store, audit, classify, subjects};
+use super::{Store, audit, classify, dispatch, subjects};
 use crate::adapters::outgoing::Outgoing;
 use crate::domain::command::{Action, Command, Refused};
 use crate::domain::lifecycle::{Cause, Subject, is_unresolved};
+use crate::domain::suppression;
 
 /// Why a notification was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -52,19 +53,50 @@ impl Store {
         if command.action == Action::Reopen && has_successor(&subject, &current) {
             return Err(Refused::Succeeded.into());
         }
-        let origin = Origin { event_id: Some(version.source_event_id.clone()), correlation_id: None, trace: trace.clone() };
-        let event = outgoing.event(&version, &origin, trace)?;
-        subjects::save_notifications(&mut transaction, std::iter::once(&version)).await?;
         // What was reopened is what the key's next signal speaks of.
         let subject = Subject { current: Some(version.clone()), ..subject };
         if is_unresolved(&version) {
             subjects::save(&mut transaction, std::iter::once((&key, &subject))).await?;
         }
-        audit::append(&mut transaction, std::slice::from_ref(&version)).await?;
-        outbox::enqueue(&mut transaction, &[event]).await?;
+        add(&mut transaction, &version, trace, outgoing).await?;
         transaction.commit().await?;
         Ok(version)
     }
+
+    /// Notes what keeps a notification quiet, if it does not say so already.
+    pub async fn mark(
+        &self,
+        tenant: &str,
+        id: Uuid,
+        by: Option<&str>,
+        cause: &Cause,
+        outgoing: &Outgoing,
+    ) -> Result<Option<Notification>, NotChanged> {
+        let mut transaction = self.pool.begin().await?;
+        let found = read(&mut transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+        subjects::lock(&mut transaction, BTreeSet::from([(found.tenant, found.dedup_key)])).await?;
+        let current = read(&mut transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+        let Some(version) = suppression::marked(&current, by, cause) else { return Ok(None) };
+        add(&mut transaction, &version, None, outgoing).await?;
+        transaction.commit().await?;
+        Ok(Some(version))
+    }
+}
+
+/// Adds a version: the notification as it now is, its audit and outbox rows, and what has to be told.
+async fn add(
+    transaction: &mut Transaction<'_, Postgres>,
+    version: &Notification,
+    trace: Option<TraceContext>,
+    outgoing: &Outgoing,
+) -> Result<(), NotChanged> {
+    let origin = Origin { event_id: Some(version.source_event_id.clone()), correlation_id: None, trace: trace.clone() };
+    let event = outgoing.event(version, &origin, trace)?;
+    subjects::save_notifications(transaction, std::iter::once(version)).await?;
+    audit::append(transaction, std::slice::from_ref(version)).await?;
+    dispatch::queue(transaction, std::slice::from_ref(version)).await?;
+    outbox::enqueue(transaction, &[event]).await?;
+    Ok(())
 }
 
 async fn read(transaction: &mut Transaction<'_, Postgres>, tenant: &str, id: Uuid) -> Result<Option<Notification>, sqlx::Error> {

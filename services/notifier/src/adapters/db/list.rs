@@ -1,8 +1,10 @@
 //! Reading notifications: lists by keyset, one, counts.
 
+use std::collections::HashMap;
+
 use events::{Notification, NotificationState, Severity, Timestamp};
 use sqlx::types::Json;
-use sqlx::{Postgres, QueryBuilder};
+use sqlx::{PgConnection, Postgres, QueryBuilder};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -67,6 +69,13 @@ impl Store {
         }
         Ok(counts)
     }
+}
+
+/// Notifications of whatever tenant, by their ids.
+pub(super) async fn by_id(connection: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, NotificationRow>, sqlx::Error> {
+    let rows: Vec<NotificationRow> =
+        sqlx::query_as("SELECT * FROM notification WHERE notification_id = ANY($1)").bind(ids).fetch_all(connection).await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.0.notification_id.parse().ok()?, row))).collect())
 }
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {

@@ -6,7 +6,13 @@
 mod audit;
 mod batch;
 mod change;
+mod configuration;
+mod deliveries;
+mod dispatch;
+mod endpoints;
+mod escalations;
 mod failure;
+mod groups;
 mod keys;
 mod list;
 mod positions;
@@ -22,7 +28,11 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use batch::{Arrival, NotApplied};
 pub use change::NotChanged;
+pub use configuration::{Edit, Entry, Kind, NotConfigured, ROUTES, Sealed};
+pub use deliveries::{AttemptRow, DeliveryRow};
+pub use endpoints::{Due, Ended, Endpoint, Lease};
 pub use failure::classify;
+pub use groups::{Flushed, Limits, is_muted};
 pub use keys::{KeyRow, NewKey};
 pub use list::{After, Listed};
 pub use positions::Advance;

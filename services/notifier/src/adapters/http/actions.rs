@@ -176,7 +176,7 @@ pub(super) fn reason(given: Option<String>) -> Result<Option<String>, Problem> {
 }
 
 /// The version `If-Match` names, bare or as an entity tag; `*` is any.
-fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
+pub(super) fn expected_version(headers: &HeaderMap) -> Result<Option<i64>, Problem> {
     let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
     if text == "*" {

@@ -4,7 +4,9 @@ mod actions;
 mod auth;
 mod body;
 mod bulk;
+mod configured;
 mod cors;
+mod deliveries;
 mod frames;
 mod notifications;
 mod observe;
@@ -13,9 +15,12 @@ mod page;
 mod parameters;
 mod principal;
 mod problem;
+mod routes;
+mod schemas;
 mod session;
 mod stream;
 mod tickets;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -31,10 +36,12 @@ pub use auth::KEY_PREFIX;
 pub use openapi::document;
 
 use super::db::Store;
+use super::guard::Clients;
 use super::hub::Hub;
 use super::outgoing::Outgoing;
 use super::signer::Signer;
-use crate::config::{ApiConfig, SseConfig};
+use super::vault::Vault;
+use crate::config::{ApiConfig, DeliveryConfig, SseConfig};
 use problem::Problem;
 
 /// What the handlers need.
@@ -43,7 +50,10 @@ pub struct Api {
     pub outgoing: Outgoing,
     pub hub: Hub,
     pub signer: Signer,
+    pub vault: Arc<Vault>,
+    pub clients: Clients,
     pub sse: SseConfig,
+    pub delivery: DeliveryConfig,
     pub shutdown: Shutdown,
 }
 
@@ -78,5 +88,21 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(bulk::bulk))
         .routes(routes!(stream::stream))
         .routes(routes!(tickets::create))
+        .routes(routes!(configured::receivers::list))
+        .routes(routes!(configured::receivers::find, configured::receivers::put, configured::receivers::delete))
+        .routes(routes!(routes::find, routes::put))
+        .routes(routes!(configured::silences::list))
+        .routes(routes!(configured::silences::find, configured::silences::put, configured::silences::delete))
+        .routes(routes!(configured::escalations::list))
+        .routes(routes!(configured::escalations::find, configured::escalations::put, configured::escalations::delete))
+        .routes(routes!(configured::mute_times::list))
+        .routes(routes!(configured::mute_times::find, configured::mute_times::put, configured::mute_times::delete))
+        .routes(routes!(webhooks::list))
+        .routes(routes!(webhooks::find, webhooks::put, webhooks::delete))
+        .routes(routes!(webhooks::rotate))
+        .routes(routes!(webhooks::test))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::find))
+        .routes(routes!(deliveries::resend))
         .routes(routes!(principal::me))
 }

@@ -213,7 +213,7 @@ pub(super) fn versioned(notification: &Notification) -> Response {
     tagged(&HeaderMap::new(), &notification.version.to_string(), NotificationDocument::from(notification))
 }
 
-fn tagged(asked: &HeaderMap, tag: &str, document: impl Serialize) -> Response {
+pub(super) fn tagged(asked: &HeaderMap, tag: &str, document: impl Serialize) -> Response {
     let tag = format!("\"{tag}\"");
     let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut known = known.flat_map(|value| value.split(',')).map(|value| value.trim().trim_start_matches("W/"));
@@ -243,10 +243,10 @@ fn read_cursor(signer: &Signer, context: &str, cursor: &str) -> Result<After, Pr
     Ok(After { opened_at, notification_id })
 }
 
-fn number(bytes: &[u8]) -> Result<i64, Forged> {
+pub(super) fn number(bytes: &[u8]) -> Result<i64, Forged> {
     bytes.try_into().map(i64::from_be_bytes).map_err(|_| Forged)
 }
 
-fn bad_cursor(_: Forged) -> Problem {
+pub(super) fn bad_cursor(_: Forged) -> Problem {
     Problem::invalid(vec![Mistake::parameter("cursor", "is not a next_cursor of this list with these filters")])
 }

@@ -12,6 +12,7 @@ use super::problem::{Mistake, ProblemDocument};
 use crate::adapters::document::{
     CountsBySeverity, CountsByState, CountsDocument, EventDocument, NotificationDocument, SeveritySymbol, StateSymbol,
 };
+use crate::adapters::payload::DeliveryDocument;
 
 const KEY: &str = "api_key";
 
@@ -26,11 +27,13 @@ const KEY: &str = "api_key";
     tags(
         (name = "notifications", description = "Reading and changing notifications"),
         (name = "stream", description = "Notifications as they change, as server-sent events"),
+        (name = "configuration", description = "Who is told of what, and when not"),
+        (name = "webhooks", description = "Where deliveries go, and what became of them"),
         (name = "access", description = "API keys"),
     ),
     components(schemas(
         NotificationDocument, EventDocument, CountsDocument, CountsByState, CountsBySeverity, StateSymbol, SeveritySymbol, Snapshot, Gap,
-        ProblemDocument, Mistake
+        ProblemDocument, Mistake, DeliveryDocument
     )),
 )]
 struct Outline;
@@ -56,7 +59,7 @@ fn complete(mut description: OpenApi) -> OpenApi {
     let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("fw_…").build();
     description.components.get_or_insert_default().add_security_scheme(KEY, SecurityScheme::Http(scheme));
     let paths = description.paths.paths.values_mut();
-    for operation in paths.flat_map(|path| [path.get.as_mut(), path.post.as_mut()]).flatten() {
+    for operation in paths.flat_map(|path| [path.get.as_mut(), path.post.as_mut(), path.put.as_mut(), path.delete.as_mut()]).flatten() {
         describe_refusals(operation);
     }
     description

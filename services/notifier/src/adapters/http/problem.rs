@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::observe::RequestTrace;
 use crate::adapters::db::{NotChanged, classify};
+use crate::adapters::vault::Unsealable;
 use crate::domain::command::Refused;
 
 /// An answer that says what went wrong.
@@ -111,6 +112,19 @@ impl Problem {
         problem.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
     }
 
+    pub(super) fn conflict(detail: &str) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", "This is in conflict with how things are", detail)
+    }
+
+    pub(super) fn in_use(errors: Vec<Mistake>) -> Self {
+        Self { errors, ..Self::conflict("Something else needs it.") }
+    }
+
+    pub(super) fn stale(detail: &str) -> Self {
+        let errors = vec![Mistake::header("If-Match", detail)];
+        Self { errors, ..Self::new(StatusCode::PRECONDITION_FAILED, "stale-version", "The version is stale", detail) }
+    }
+
     pub(super) fn unsupported_media_type() -> Self {
         let detail = "A body is sent as application/json.";
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", "The body is not JSON", detail)
@@ -197,15 +211,21 @@ impl From<sqlx::Error> for Problem {
     }
 }
 
+impl From<Unsealable> for Problem {
+    fn from(problem: Unsealable) -> Self {
+        match problem {
+            Unsealable::NoKey => Self::conflict("Secrets of webhooks are encrypted, and no key for that is configured (secrets.key_file)."),
+            Unsealable::KeyUnknown | Unsealable::Forged => Failure::fatal(format!("a webhook's secret cannot be opened: {problem}")).into(),
+        }
+    }
+}
+
 impl From<NotChanged> for Problem {
     fn from(not_changed: NotChanged) -> Self {
         let detail = not_changed.to_string();
         match not_changed {
             NotChanged::Missing => Self::not_found(),
-            NotChanged::Refused(Refused::Stale { .. }) => {
-                let errors = vec![Mistake::header("If-Match", detail.clone())];
-                Self { errors, ..Self::new(StatusCode::PRECONDITION_FAILED, "stale-version", "The version is stale", detail) }
-            }
+            NotChanged::Refused(Refused::Stale { .. }) => Self::stale(&detail),
             NotChanged::Refused(Refused::Illegal { .. } | Refused::Succeeded) => {
                 Self::new(StatusCode::CONFLICT, "illegal-transition", "The state does not allow this", detail)
             }

@@ -1,0 +1,195 @@
+//! Deliveries: rows that outlive whoever made them, read by people and made again on request.
+
+use std::time::Duration;
+
+use events::Timestamp;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Postgres, QueryBuilder, Row, Transaction};
+use uuid::Uuid;
+
+use super::Store;
+use super::groups::date;
+use super::rows::{optional_timestamp, timestamp};
+use crate::adapters::payload::DeliveryDocument;
+use crate::domain::configuration::Configuration;
+
+/// A delivery as it stands.
+#[derive(Clone, Debug)]
+pub struct DeliveryRow {
+    pub delivery_id: Uuid,
+    pub webhook: String,
+    pub receiver: Option<String>,
+    pub r#type: String,
+    pub group_key: Option<String>,
+    pub state: String,
+    pub attempts: i32,
+    pub created_at: Timestamp,
+    pub next_attempt_at: Timestamp,
+    pub give_up_at: Timestamp,
+    pub finished_at: Option<Timestamp>,
+    pub last_status: Option<i32>,
+    pub last_error: Option<String>,
+    pub body: String,
+}
+
+impl FromRow<'_, PgRow> for DeliveryRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            delivery_id: row.try_get("delivery_id")?,
+            webhook: row.try_get("webhook")?,
+            receiver: row.try_get("receiver")?,
+            r#type: row.try_get("type")?,
+            group_key: row.try_get("group_key")?,
+            state: row.try_get("state")?,
+            attempts: row.try_get("attempts")?,
+            created_at: timestamp(row, "created_at")?,
+            next_attempt_at: timestamp(row, "next_attempt_at")?,
+            give_up_at: timestamp(row, "give_up_at")?,
+            finished_at: optional_timestamp(row, "finished_at")?,
+            last_status: row.try_get("last_status")?,
+            last_error: row.try_get("last_error")?,
+            body: row.try_get("body")?,
+        })
+    }
+}
+
+/// One attempt of a delivery.
+#[derive(Clone, Debug)]
+pub struct AttemptRow {
+    pub attempt: i32,
+    pub at: Timestamp,
+    pub duration_ms: i64,
+    pub status: Option<i32>,
+    pub error: Option<String>,
+}
+
+/// Makes a row for each of the receiver's webhooks; returns how many. For one that is disabled it is there, and failed.
+pub(super) async fn make(
+    transaction: &mut Transaction<'_, Postgres>,
+    tenant: &str,
+    receiver: &str,
+    configuration: &Configuration,
+    document: &DeliveryDocument,
+    good_for: Duration,
+) -> Result<usize, sqlx::Error> {
+    let Some(configured) = configuration.receivers.get(receiver) else { return Ok(0) };
+    let mut made = 0;
+    for name in &configured.webhooks {
+        let Some(webhook) = configuration.webhooks.get(name) else { continue };
+        add(transaction, tenant, name, document, &document.body(webhook.format), good_for).await?;
+        made += 1;
+    }
+    Ok(made)
+}
+
+async fn add(
+    transaction: &mut Transaction<'_, Postgres>,
+    tenant: &str,
+    webhook: &str,
+    document: &DeliveryDocument,
+    body: &str,
+    good_for: Duration,
+) -> Result<Uuid, sqlx::Error> {
+    let delivery_id = Uuid::now_v7();
+    sqlx::query(
+        "INSERT INTO webhook_delivery (delivery_id, tenant, webhook, receiver, type, group_key, body, give_up_at, state, finished_at, last_error)
+         SELECT $1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8),
+                CASE WHEN disabled THEN 'FAILED' ELSE 'PENDING' END, CASE WHEN disabled THEN now() END,
+                CASE WHEN disabled THEN 'the webhook is disabled' END
+         FROM (SELECT EXISTS (SELECT FROM webhook_endpoint WHERE tenant = $2 AND webhook = $3 AND disabled_at IS NOT NULL) AS disabled) e",
+    )
+    .bind(delivery_id)
+    .bind(tenant)
+    .bind(webhook)
+    .bind(&document.receiver)
+    .bind(document.type_name())
+    .bind(&document.group_key)
+    .bind(body)
+    .bind(good_for.as_secs_f64())
+    .execute(&mut **transaction)
+    .await?;
+    Ok(delivery_id)
+}
+
+impl Store {
+    /// A delivery that someone asked for.
+    pub async fn add_delivery(
+        &self,
+        tenant: &str,
+        webhook: &str,
+        document: &DeliveryDocument,
+        body: &str,
+        good_for: Duration,
+    ) -> Result<Option<DeliveryRow>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let delivery_id = add(&mut transaction, tenant, webhook, document, body, good_for).await?;
+        transaction.commit().await?;
+        self.delivery(tenant, delivery_id).await
+    }
+
+    pub async fn delivery(&self, tenant: &str, delivery_id: Uuid) -> Result<Option<DeliveryRow>, sqlx::Error> {
+        sqlx::query_as("SELECT * FROM webhook_delivery WHERE tenant = $1 AND delivery_id = $2")
+            .bind(tenant)
+            .bind(delivery_id)
+            .fetch_optional(&self.pool)
+            .await
+    }
+
+    /// Up to `limit` deliveries of a webhook after (`created_at`, id), latest first.
+    pub async fn deliveries(
+        &self,
+        tenant: &str,
+        webhook: &str,
+        state: Option<&str>,
+        after: Option<(Timestamp, Uuid)>,
+        limit: i64,
+    ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+        let mut query = QueryBuilder::new("SELECT * FROM webhook_delivery WHERE tenant = ");
+        query.push_bind(tenant).push(" AND webhook = ").push_bind(webhook);
+        if let Some(state) = state {
+            query.push(" AND state = ").push_bind(state);
+        }
+        if let Some((created_at, delivery_id)) = after {
+            query.push(" AND (created_at, delivery_id) < (").push_bind(date(created_at)).push(", ").push_bind(delivery_id).push(")");
+        }
+        query.push(" ORDER BY created_at DESC, delivery_id DESC LIMIT ").push_bind(limit);
+        query.build_query_as().fetch_all(&self.pool).await
+    }
+
+    pub async fn attempts(&self, delivery_id: Uuid) -> Result<Vec<AttemptRow>, sqlx::Error> {
+        let rows = sqlx::query("SELECT * FROM webhook_attempt WHERE delivery_id = $1 ORDER BY attempt").bind(delivery_id);
+        let attempt = |row: PgRow| {
+            Ok(AttemptRow {
+                attempt: row.try_get("attempt")?,
+                at: timestamp(&row, "at")?,
+                duration_ms: row.try_get("duration_ms")?,
+                status: row.try_get("status")?,
+                error: row.try_get("error")?,
+            })
+        };
+        rows.fetch_all(&self.pool).await?.into_iter().map(attempt).collect()
+    }
+
+    /// Sends a delivery again, whatever became of it, under the same id.
+    pub async fn resend(&self, tenant: &str, delivery_id: Uuid, good_for: Duration) -> Result<Option<DeliveryRow>, sqlx::Error> {
+        sqlx::query_as(
+            "UPDATE webhook_delivery SET state = 'PENDING', next_attempt_at = now(), finished_at = NULL,
+                    give_up_at = now() + make_interval(secs => $3)
+             WHERE tenant = $1 AND delivery_id = $2 RETURNING *",
+        )
+        .bind(tenant)
+        .bind(delivery_id)
+        .bind(good_for.as_secs_f64())
+        .fetch_optional(&self.pool)
+        .await
+    }
+
+    /// Forgets deliveries older than that, a bounded number at a time.
+    pub async fn forget_deliveries(&self, age: Duration) -> Result<u64, sqlx::Error> {
+        let forget = sqlx::query(
+            "DELETE FROM webhook_delivery WHERE delivery_id IN (SELECT delivery_id FROM webhook_delivery
+             WHERE created_at < now() - make_interval(secs => $1) AND state <> 'PENDING' ORDER BY created_at LIMIT 1000)",
+        );
+        Ok(forget.bind(age.as_secs_f64()).execute(&self.pool).await?.rows_affected())
+    }
+}

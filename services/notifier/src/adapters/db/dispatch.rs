@@ -1,0 +1,179 @@
+//! What has to be told, from the version that says so into its groups.
+//!
+//! Guarantees: a version that is committed is in its groups sooner or later, whoever dies meanwhile. Locks are taken in
+//! one order (queue, groups), and never while a notification's key is held.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use events::{Notification, NotificationState};
+use sqlx::{Postgres, Transaction};
+use stream::Failure;
+use uuid::Uuid;
+
+use super::rows::NotificationRow;
+use super::{Store, classify, configuration};
+use crate::domain::configuration::Configuration;
+use crate::domain::lifecycle::is_unresolved;
+use crate::domain::matcher::labels_of;
+use crate::domain::routing::destinations;
+
+/// Taken from the queue in one go.
+const AT_ONCE: i64 = 500;
+
+/// Changes that have to be told.
+const NEWS: [&str; 6] = ["opened", "raised", "reopened", "unacknowledged", "unsnoozed", "snooze_ended"];
+
+/// Queues those of the versions that have to be told.
+pub(super) async fn queue(transaction: &mut Transaction<'_, Postgres>, versions: &[Notification]) -> Result<(), sqlx::Error> {
+    let is_news = |version: &&Notification| version.state == NotificationState::Open && NEWS.contains(&version.change.action.as_str());
+    let mut latest: BTreeMap<&str, &Notification> = BTreeMap::new();
+    latest.extend(versions.iter().filter(is_news).map(|version| (version.notification_id.as_str(), version)));
+    if latest.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("INSERT INTO dispatch (tenant, notification_id, news) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])")
+        .bind(latest.values().map(|version| version.tenant.as_str()).collect::<Vec<_>>())
+        .bind(latest.values().filter_map(|version| version.notification_id.parse().ok()).collect::<Vec<Uuid>>())
+        .bind(latest.values().map(|version| version.version).collect::<Vec<_>>())
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
+}
+
+#[derive(Default)]
+struct Groups {
+    ids: Vec<Uuid>,
+    tenants: Vec<String>,
+    routes: Vec<String>,
+    receivers: Vec<String>,
+    keys: Vec<String>,
+    waits: Vec<f64>,
+    hurries: Vec<bool>,
+}
+
+#[derive(Default)]
+struct Escalations {
+    notifications: Vec<Uuid>,
+    names: Vec<String>,
+    tenants: Vec<String>,
+    waits: Vec<f64>,
+}
+
+const ADD_GROUPS: &str = "
+    INSERT INTO delivery_group AS g (group_id, tenant, route, receiver, group_key, next_flush_at)
+    SELECT group_id, tenant, route, receiver, group_key, now() + make_interval(secs => wait)
+    FROM (SELECT DISTINCT ON (group_id) * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::bool[])
+          AS a (group_id, tenant, route, receiver, group_key, wait, hurry) ORDER BY group_id, hurry DESC) a
+    ORDER BY group_id
+    ON CONFLICT (group_id) DO UPDATE SET next_flush_at = CASE
+        WHEN g.group_id IN (SELECT group_id FROM unnest($1::uuid[], $7::bool[]) AS h (group_id, hurry) WHERE hurry)
+        THEN least(g.next_flush_at, EXCLUDED.next_flush_at) ELSE g.next_flush_at END";
+
+const ADD_MEMBERS: &str = "
+    INSERT INTO delivery_member AS m (group_id, notification_id, news)
+    SELECT group_id, notification_id, max(news) FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS a (group_id, notification_id, news)
+    GROUP BY group_id, notification_id
+    ON CONFLICT (group_id, notification_id) DO UPDATE SET news = greatest(m.news, EXCLUDED.news)";
+
+const ADD_ESCALATIONS: &str = "
+    INSERT INTO escalation_timer (notification_id, escalation, tenant, started_at, due_at)
+    SELECT DISTINCT ON (notification_id, escalation) notification_id, escalation, tenant, now(), now() + make_interval(secs => wait)
+    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::float8[]) AS a (notification_id, escalation, tenant, wait)
+    ON CONFLICT (notification_id, escalation) DO UPDATE SET started_at = EXCLUDED.started_at, done = 0, due_at = EXCLUDED.due_at";
+
+impl Store {
+    /// Takes what waits into its groups; returns how much that was.
+    pub async fn dispatch(&self) -> Result<usize, Failure> {
+        let mut transaction = self.pool.begin().await.map_err(|error| classify(&error))?;
+        let taken: Vec<(String, Uuid, i64)> = sqlx::query_as(
+            "DELETE FROM dispatch WHERE position IN (SELECT position FROM dispatch ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED)
+             RETURNING tenant, notification_id, news",
+        )
+        .bind(AT_ONCE)
+        .fetch_all(&mut *transaction)
+        .await
+        .map_err(|error| classify(&error))?;
+        if taken.is_empty() {
+            return Ok(0);
+        }
+        let notifications =
+            super::list::by_id(&mut transaction, taken.iter().map(|(_, id, _)| *id).collect()).await.map_err(|error| classify(&error))?;
+        let mut configurations: HashMap<String, Configuration> = HashMap::new();
+        for tenant in taken.iter().map(|(tenant, _, _)| tenant).collect::<BTreeSet<_>>() {
+            configurations.insert(tenant.clone(), configuration::load(&mut transaction, tenant).await?);
+        }
+        sort_in(&mut transaction, &taken, &notifications, &configurations).await.map_err(|error| classify(&error))?;
+        transaction.commit().await.map_err(|error| classify(&error))?;
+        Ok(taken.len())
+    }
+}
+
+async fn sort_in(
+    transaction: &mut Transaction<'_, Postgres>,
+    taken: &[(String, Uuid, i64)],
+    notifications: &HashMap<Uuid, NotificationRow>,
+    configurations: &HashMap<String, Configuration>,
+) -> Result<(), sqlx::Error> {
+    let (mut groups, mut escalations) = (Groups::default(), Escalations::default());
+    let (mut members, mut news) = (Vec::new(), Vec::new());
+    for (tenant, id, version) in taken {
+        let (Some(NotificationRow(notification)), Some(configuration)) = (notifications.get(id), configurations.get(tenant)) else {
+            continue;
+        };
+        if !is_unresolved(notification) {
+            continue;
+        }
+        let labels = labels_of(notification);
+        for destination in destinations(&configuration.routes, &labels) {
+            let escalation = destination.escalation.as_ref().and_then(|name| Some((name, configuration.escalations.get(name)?.step(0)?)));
+            if let Some((name, first)) = escalation {
+                escalations.notifications.push(*id);
+                escalations.names.push(name.clone());
+                escalations.tenants.push(tenant.clone());
+                escalations.waits.push(first.after.duration().as_secs_f64());
+            }
+            if !configuration.receivers.contains_key(&destination.receiver) {
+                continue;
+            }
+            let key = destination.group_key(&labels);
+            groups.ids.push(group_id(tenant, &destination.route, &destination.receiver, &key));
+            groups.tenants.push(tenant.clone());
+            groups.routes.push(destination.route);
+            groups.receivers.push(destination.receiver);
+            groups.keys.push(key);
+            groups.waits.push(destination.timing.group_wait.duration().as_secs_f64());
+            // What is open already and got worse, or came back, does not wait for the group's interval.
+            groups.hurries.push(*version > 1);
+            members.push(*id);
+            news.push(*version);
+        }
+    }
+    if !groups.ids.is_empty() {
+        sqlx::query(ADD_GROUPS)
+            .bind(&groups.ids)
+            .bind(&groups.tenants)
+            .bind(&groups.routes)
+            .bind(&groups.receivers)
+            .bind(&groups.keys)
+            .bind(&groups.waits)
+            .bind(&groups.hurries)
+            .execute(&mut **transaction)
+            .await?;
+        sqlx::query(ADD_MEMBERS).bind(&groups.ids).bind(&members).bind(&news).execute(&mut **transaction).await?;
+    }
+    if !escalations.names.is_empty() {
+        sqlx::query(ADD_ESCALATIONS)
+            .bind(&escalations.notifications)
+            .bind(&escalations.names)
+            .bind(&escalations.tenants)
+            .bind(&escalations.waits)
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The id of a group, the same whoever makes it.
+fn group_id(tenant: &str, route: &str, receiver: &str, key: &str) -> Uuid {
+    events::identity::uuid_of("delivery group", &[tenant, route, receiver, key])
+}

@@ -1,0 +1,211 @@
+//! Deliveries and their attempts, and sending one again.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use events::Timestamp;
+use serde::Serialize;
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use super::Api;
+use super::auth::Caller;
+use super::configured::named;
+use super::notifications::{bad_cursor, id_of, number};
+use super::parameters::Parameters;
+use super::problem::Problem;
+use crate::adapters::db::{AttemptRow, DeliveryRow, Kind};
+use crate::adapters::document::Rfc3339;
+use crate::adapters::examples;
+use crate::adapters::signer::Forged;
+use crate::domain::access::Scope;
+
+/// A delivery as it stands.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "delivery_id": "01970000-0000-7000-8000-000000000000", "webhook": "ops-chat", "receiver": "ops", "type": "notifications",
+    "group_key": "/{}:{\"group_id\":\"cold-room-2\",\"kind\":\"alert\",\"tenant\":\"default\"}", "state": "PENDING", "attempts": 1,
+    "created_at": "2026-01-31T08:15:30.000250Z", "next_attempt_at": "2026-01-31T08:15:35.000250Z", "give_up_at": "2026-02-03T08:15:30.000250Z",
+    "finished_at": null, "last_status": 503, "last_error": "answered 503", "body": "{\"type\":\"notifications\"}",
+    "attempt_log": [{ "number": 1, "at": "2026-01-31T08:15:30.100250Z", "duration_ms": 12, "status": 503, "error": "answered 503" }]
+}))]
+pub(super) struct DeliveryStatus {
+    /// `webhook-id`: the same for every attempt.
+    delivery_id: Uuid,
+    webhook: String,
+    receiver: Option<String>,
+    /// notifications, summary, escalation, heartbeat, test.
+    r#type: String,
+    group_key: Option<String>,
+    #[schema(value_type = DeliveryState)]
+    state: String,
+    attempts: i32,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Rfc3339,
+    /// Of a delivery that is pending.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    next_attempt_at: Option<Rfc3339>,
+    #[schema(value_type = String, format = DateTime)]
+    give_up_at: Rfc3339,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    finished_at: Option<Rfc3339>,
+    /// What the endpoint answered last.
+    last_status: Option<i32>,
+    last_error: Option<String>,
+    /// What is posted.
+    body: String,
+    /// Every attempt, oldest first; not in lists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempt_log: Option<Vec<Attempt>>,
+}
+
+#[derive(ToSchema)]
+#[schema(rename_all = "UPPERCASE")]
+#[expect(dead_code, reason = "the schema of a column's texts")]
+enum DeliveryState {
+    Pending,
+    Delivered,
+    Failed,
+}
+
+/// One attempt of a delivery.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Attempt {
+    /// From 1.
+    number: i32,
+    #[schema(value_type = String, format = DateTime)]
+    at: Rfc3339,
+    duration_ms: i64,
+    /// What the endpoint answered; null when it did not.
+    status: Option<i32>,
+    error: Option<String>,
+}
+
+/// A page of deliveries, latest first.
+#[derive(Serialize, ToSchema)]
+pub(super) struct DeliveryPage {
+    data: Vec<DeliveryStatus>,
+    /// Gives the next page, with the same filter; null on the last one.
+    #[schema(example = json!(examples::CURSOR))]
+    next_cursor: Option<String>,
+}
+
+impl DeliveryStatus {
+    pub(super) fn new(row: DeliveryRow, attempts: Option<Vec<AttemptRow>>) -> Self {
+        let attempt = |row: AttemptRow| Attempt {
+            number: row.attempt,
+            at: Rfc3339(row.at),
+            duration_ms: row.duration_ms,
+            status: row.status,
+            error: row.error,
+        };
+        let is_pending = row.state == "PENDING";
+        Self {
+            delivery_id: row.delivery_id,
+            webhook: row.webhook,
+            receiver: row.receiver,
+            r#type: row.r#type,
+            group_key: row.group_key,
+            state: row.state,
+            attempts: row.attempts,
+            created_at: Rfc3339(row.created_at),
+            next_attempt_at: is_pending.then_some(Rfc3339(row.next_attempt_at)),
+            give_up_at: Rfc3339(row.give_up_at),
+            finished_at: row.finished_at.map(Rfc3339),
+            last_status: row.last_status,
+            last_error: row.last_error,
+            body: row.body,
+            attempt_log: attempts.map(|attempts| attempts.into_iter().map(attempt).collect()),
+        }
+    }
+}
+
+/// List a webhook's deliveries, latest first.
+#[utoipa::path(
+    get, path = "/v1/webhooks/{name}/deliveries", tag = "webhooks", operation_id = "listDeliveries",
+    params(
+        ("name" = String, Path, description = "The webhook's name"),
+        ("state" = inline(Option<DeliveryState>), Query, description = "Only these"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
+        ("limit" = Option<u32>, Query, description = "Deliveries on a page; 50 when not given", minimum = 1, maximum = 200),
+    ),
+    responses(
+        (status = 200, description = "A page", body = DeliveryPage),
+        (status = 404, description = "No such webhook", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn list(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(name): Path<String>,
+    mut given: Parameters,
+) -> Result<Json<DeliveryPage>, Problem> {
+    let principal = caller.may(Scope::Read)?;
+    let limit = given.limit();
+    let cursor = given.one("cursor");
+    let is_state = |text: &str| ["PENDING", "DELIVERED", "FAILED"].contains(&text).then(|| text.to_owned());
+    let state = given.one_as("state", "one of PENDING, DELIVERED, FAILED", is_state);
+    given.finish()?;
+    let (tenant, name) = (&principal.tenant, named(&name)?);
+    let context = format!("deliveries of {tenant} to {name} in {state:?}");
+    let after = cursor.map(|cursor| api.signer.open(&context, &cursor).and_then(|bytes| place(&bytes))).transpose().map_err(bad_cursor)?;
+    api.store.entry(tenant, Kind::Webhook, &name).await?.ok_or_else(Problem::not_found)?;
+    let mut rows = api.store.deliveries(tenant, &name, state.as_deref(), after, limit as i64 + 1).await?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next_cursor = rows.last().filter(|_| more).map(|last| {
+        let place = [&last.created_at.as_micros().to_be_bytes()[..], last.delivery_id.as_bytes()].concat();
+        api.signer.sign(&context, &place)
+    });
+    Ok(Json(DeliveryPage { data: rows.into_iter().map(|row| DeliveryStatus::new(row, None)).collect(), next_cursor }))
+}
+
+/// Get a delivery with its attempts.
+#[utoipa::path(
+    get, path = "/v1/webhooks/deliveries/{id}", tag = "webhooks", operation_id = "getDelivery",
+    params(("id" = Uuid, Path, description = "`delivery_id`")),
+    responses(
+        (status = 200, description = "The delivery", body = DeliveryStatus),
+        (status = 404, description = "No such delivery", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn find(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    given: Parameters,
+) -> Result<Json<DeliveryStatus>, Problem> {
+    let principal = caller.may(Scope::Read)?;
+    given.finish()?;
+    let row = api.store.delivery(&principal.tenant, id_of(&id)?).await?.ok_or_else(Problem::not_found)?;
+    let attempts = api.store.attempts(row.delivery_id).await?;
+    Ok(Json(DeliveryStatus::new(row, Some(attempts))))
+}
+
+/// Send a delivery again, whatever became of it; it keeps its id.
+#[utoipa::path(
+    post, path = "/v1/webhooks/deliveries/{id}/resend", tag = "webhooks", operation_id = "resendDelivery",
+    params(("id" = Uuid, Path, description = "`delivery_id`")),
+    responses(
+        (status = 202, description = "It is on its way", body = DeliveryStatus),
+        (status = 404, description = "No such delivery", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+    ),
+)]
+pub(super) async fn resend(
+    State(api): State<Arc<Api>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    given: Parameters,
+) -> Result<(StatusCode, Json<DeliveryStatus>), Problem> {
+    let principal = caller.may(Scope::Write)?;
+    given.finish()?;
+    let row = api.store.resend(&principal.tenant, id_of(&id)?, api.delivery.give_up_after).await?.ok_or_else(Problem::not_found)?;
+    Ok((StatusCode::ACCEPTED, Json(DeliveryStatus::new(row, None))))
+}
+
+fn place(bytes: &[u8]) -> Result<(Timestamp, Uuid), Forged> {
+    let (created_at, id) = bytes.split_at_checked(8).ok_or(Forged)?;
+    Ok((Timestamp::from_micros(number(created_at)?), Uuid::from_slice(id).map_err(|_| Forged)?))
+}
