@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use events::{Arrival, Reading, TemperatureAlert, Timestamp};
+use events::{Arrival, DeviceState, DeviceStatus, Reading, TemperatureAlert, Timestamp};
 use stream::Failure;
 use stream::operator::{Operator, Outputs, SourceChange, State, StateUnreadable};
 use telemetry::metrics::{Counter, counter};
@@ -51,10 +51,10 @@ impl State for Device {
 
 impl Operator for AlertOperator {
     type Event = Reading;
+    type Notice = DeviceStatus;
     type State = Device;
 
     const STAGE: &'static str = DEFINITION.name;
-    const HEARS_RETIRED: bool = true;
 
     fn received_at(&self, reading: &Reading) -> Timestamp {
         reading.received_at
@@ -80,10 +80,13 @@ impl Operator for AlertOperator {
         emitting.outcome
     }
 
-    fn on_retired(&self, key: &str, at: Timestamp, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+    fn on_notice(&self, key: &str, status: &DeviceStatus, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<bool, Failure> {
+        if status.state != DeviceState::Retired {
+            return Ok(false);
+        }
         let mut emitting = Emitting { outputs, outcome: Ok(()) };
-        device.retire(key, at, &mut emitting);
-        emitting.outcome
+        device.retire(key, status.changed_at, &mut emitting);
+        emitting.outcome.map(|()| true)
     }
 
     fn reconcile(&self, key: &str, now: Timestamp, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use events::{Aggregate, Arrival, Reading, SeenReadings, Timestamp};
 use serde::{Deserialize, Serialize};
-use stream::operator::{Operator, Outputs, State};
+use stream::operator::{NoNotice, Operator, Outputs, State};
 use stream::{Failure, Poison};
 use telemetry::metrics::{Counter, counter};
 
@@ -70,6 +70,7 @@ impl Metric {
 
 impl Operator for AggregatesOperator {
     type Event = Reading;
+    type Notice = NoNotice;
     type State = Aggregated;
 
     const STAGE: &'static str = "anomaly-detector-aggregates";

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use events::{Anomaly, AnomalyState, Contribution, Labels, Model, Reading, Timestamp, identity};
 use stream::Failure;
-use stream::operator::{Operator, Outputs};
+use stream::operator::{NoNotice, Operator, Outputs};
 use telemetry::metrics::{Counter, counter};
 
 use super::about::About;
@@ -98,6 +98,7 @@ impl DetectorOperator {
 
 impl Operator for DetectorOperator {
     type Event = Reading;
+    type Notice = NoNotice;
     type State = Device;
 
     const STAGE: &'static str = DEFINITION.name;

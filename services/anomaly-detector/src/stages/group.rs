@@ -5,7 +5,7 @@ use std::time::Duration;
 use events::{Aggregate, Anomaly, AnomalyState, Contribution, HealthState, Labels, MetricHealth, Model, SensorHealth, Timestamp, identity};
 use serde::{Deserialize, Serialize};
 use stream::Failure;
-use stream::operator::{Operator, Outputs, State};
+use stream::operator::{NoNotice, Operator, Outputs, State};
 
 use crate::domain::group::{Condition, Fused, Group, GroupRules, Health, Quantity};
 use crate::domain::lifecycle::Transition;
@@ -93,6 +93,7 @@ impl GroupOperator {
 
 impl Operator for GroupOperator {
     type Event = Aggregate;
+    type Notice = NoNotice;
     type State = Grouped;
 
     const STAGE: &'static str = "anomaly-detector-group";

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::{Event, Timestamp};
+use events::Event;
 
 use super::Operator;
 use super::partition::{Origin, PartitionState, Snapshot, SnapshotBounds, Step};
@@ -91,10 +91,11 @@ impl<O: Operator> Driver<O> {
         Ok(())
     }
 
-    /// A device is retired; its key stands for it.
-    pub fn retire(&mut self, key: &str, at: Timestamp) -> Result<(), Failure> {
+    /// A notice comes.
+    pub fn hear(&mut self, notice: &O::Notice) -> Result<(), Failure> {
         let mut records = Vec::new();
-        self.partition.retire(&step(&self.operator, &self.writer), key, at, &mut Cause::default, &mut records)?;
+        let step = step(&self.operator, &self.writer);
+        self.partition.hear(&step, (&notice.key(), notice), &mut Cause::default, &mut records)?;
         self.say(records);
         Ok(())
     }

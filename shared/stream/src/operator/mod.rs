@@ -6,6 +6,7 @@
 
 pub mod driver;
 mod keys;
+mod notice;
 mod outputs;
 mod partition;
 mod progress;
@@ -23,6 +24,7 @@ use serde::Deserialize;
 use service::{Health, Supervisor};
 use tokio::sync::watch;
 
+pub use notice::NoNotice;
 pub use outputs::Outputs;
 pub use state::{State, StateFormat, StateUnreadable, decode_snapshot};
 
@@ -32,12 +34,12 @@ use crate::{EventWriter, Failure, KafkaConfig, Registry};
 /// A keyed, deterministic stage.
 pub trait Operator: Send + Sync + 'static {
     type Event: Event;
+    /// What is heard beside the input, from a topic with the same keys and partitions; [`NoNotice`] where that is nothing.
+    type Notice: Event;
     type State: State;
 
     /// Service, or `<service>-<stage>`: consumer group and name of its state, retry and dead-letter topics.
     const STAGE: &'static str;
-    /// Keys are devices, and [`on_retired`](Self::on_retired) wants to hear of those that are gone for good.
-    const HEARS_RETIRED: bool = false;
     /// How many events [`prepare`](Self::prepare) is given at most; 1: there is no batch step.
     const BATCH: usize = 1;
 
@@ -64,9 +66,9 @@ pub trait Operator: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The device of `key` is retired: whatever it has open ends. `at` is when that was said.
-    fn on_retired(&self, _key: &str, _at: Timestamp, _state: &mut Self::State, _outputs: &mut Outputs<'_>) -> Result<(), Failure> {
-        Ok(())
+    /// Hears a notice of a key that is known; tells whether that changed its state. Notices have no order with events.
+    fn on_notice(&self, _key: &str, _notice: &Self::Notice, _state: &mut Self::State, _outputs: &mut Outputs<'_>) -> Result<bool, Failure> {
+        Ok(false)
     }
 
     /// Brings a key in line with this operator: called for each key when a partition goes live and when a new operator

@@ -88,9 +88,9 @@ pub(crate) struct PartitionState<S> {
     pub(crate) next_offset: i64,
     /// Next offset of the retry topic.
     pub(crate) retry_offset: i64,
-    /// Next offset among the devices' states, and the one that is kept.
-    pub(crate) status_offset: i64,
-    pub(crate) status_kept: i64,
+    /// Next offset of the notices, and the one that is kept.
+    pub(crate) notice_offset: i64,
+    pub(crate) notice_kept: i64,
     /// Its source is said to be silent since then.
     pub(crate) silent_since: Option<Timestamp>,
     /// At the end of the input since then.
@@ -112,8 +112,8 @@ impl<S: State> PartitionState<S> {
             time: Timestamp::MIN,
             next_offset: start,
             retry_offset: 0,
-            status_offset: 0,
-            status_kept: 0,
+            notice_offset: 0,
+            notice_kept: 0,
             silent_since: None,
             at_end: None,
             now: Instant::now(),
@@ -232,18 +232,19 @@ impl<S: State> PartitionState<S> {
         self.keys.get_or_default(key).state = state;
     }
 
-    /// Tells the operator that the device of `key` is retired; false where nothing is known of it.
-    pub(crate) fn retire<O: Operator<State = S>>(
+    /// Gives a notice to the operator; tells whether it changed anything.
+    pub(crate) fn hear<O: Operator<State = S>>(
         &mut self,
         step: &Step<'_, O>,
-        key: &str,
-        at: Timestamp,
+        (key, notice): (&str, &O::Notice),
         cause: &mut dyn FnMut() -> Cause,
         records: &mut Vec<OutRecord>,
     ) -> Result<bool, Failure> {
         let Some(entry) = self.keys.get_mut(key) else { return Ok(false) };
         let mut outputs = Outputs::new(step, cause, records, &mut self.tallies);
-        step.operator.on_retired(key, at, &mut entry.state, &mut outputs)?;
+        if !step.operator.on_notice(key, notice, &mut entry.state, &mut outputs)? {
+            return Ok(false);
+        }
         announce(entry, &mut self.announced);
         schedule(entry, step.operator, &mut self.timers);
         Ok(true)

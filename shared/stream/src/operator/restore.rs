@@ -18,7 +18,7 @@ use telemetry::metrics;
 
 use super::partition::{Origin, PartitionState, Step};
 use super::progress::Progress;
-use super::state::{RETRY_POSITION_KEY, SILENT_SINCE_KEY, STATUS_POSITION_KEY, decode_snapshot};
+use super::state::{NOTICE_POSITION_KEY, RETRY_POSITION_KEY, SILENT_SINCE_KEY, decode_snapshot};
 use super::{Operator, OperatorContext};
 use crate::decode::Decoder;
 use crate::failure::backoff;
@@ -187,9 +187,9 @@ impl<'a, O: Operator> Restorer<'a, O> {
             match message.key() {
                 None => {}
                 Some(RETRY_POSITION_KEY) => state.retry_offset = number(message).unwrap_or_default(),
-                Some(STATUS_POSITION_KEY) => {
-                    state.status_kept = number(message).unwrap_or_default();
-                    state.status_offset = state.status_kept;
+                Some(NOTICE_POSITION_KEY) => {
+                    state.notice_kept = number(message).unwrap_or_default();
+                    state.notice_offset = state.notice_kept;
                 }
                 Some(SILENT_SINCE_KEY) => state.silent_since = number(message).map(Timestamp::from_micros),
                 Some(key) => {

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Key of the record that holds the partition's position in its retry topic.
 pub(crate) const RETRY_POSITION_KEY: &[u8] = b"\0retry-position";
-/// Key of the record that holds the partition's position among the devices' states.
-pub(crate) const STATUS_POSITION_KEY: &[u8] = b"\0status-position";
+/// Key of the record that holds the partition's position among the notices.
+pub(crate) const NOTICE_POSITION_KEY: &[u8] = b"\0notice-position";
 /// Key of the record that says since when the partition's source is silent.
 pub(crate) const SILENT_SINCE_KEY: &[u8] = b"\0silent-since";
 

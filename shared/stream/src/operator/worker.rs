@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender, TryRecvError};
 use std::time::{Duration, Instant};
 
-use events::{DeviceStatus, Event, Timestamp, topics};
+use events::{Event, Timestamp, topics};
 use meters::Meters;
 use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, CommitMode};
@@ -73,7 +73,7 @@ pub(crate) fn run<O: Operator>(
                 number,
                 health,
                 decoder: Decoder::new(&context.registry, runtime),
-                statuses: Decoder::new(&context.registry, runtime),
+                notices: Decoder::new(&context.registry, runtime),
                 restores: Restores { requests, answered, assignment: 0, awaited: BTreeMap::new() },
                 partitions: BTreeMap::new(),
                 partitions_came: false,
@@ -124,7 +124,7 @@ struct Worker<'a, O: Operator> {
     number: usize,
     health: &'a HealthCheck,
     decoder: Decoder<'a, O::Event>,
-    statuses: Decoder<'a, DeviceStatus>,
+    notices: Decoder<'a, O::Notice>,
     restores: Restores<O>,
     partitions: BTreeMap<i32, Owned<O::State>>,
     /// Since topics beside the input were assigned last.
@@ -185,7 +185,7 @@ struct Restores<O: Operator> {
 struct Names {
     input: String,
     retry: String,
-    status: String,
+    notices: String,
     state: String,
 }
 
@@ -194,7 +194,7 @@ impl Names {
         Self {
             input: context.kafka.prefixed(O::Event::SCHEMA.topic),
             retry: context.kafka.prefixed(&topics::retry(O::STAGE)),
-            status: context.kafka.prefixed(DeviceStatus::SCHEMA.topic),
+            notices: context.kafka.prefixed(O::Notice::SCHEMA.topic),
             state: context.kafka.prefixed(&topics::state(O::STAGE)),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use events::{Reading, Timestamp};
 use serde::{Deserialize, Serialize};
 use stream::Failure;
-use stream::operator::{Operator, Outputs, State};
+use stream::operator::{NoNotice, Operator, Outputs, State};
 use testkit::Kit;
 
 use crate::operator::{STAGE, TOPICS, caught_up, config, reading, said, start_operator, status};
@@ -33,6 +33,7 @@ impl State for Counted {
 
 impl<const BATCH: usize> Operator for Counting<BATCH> {
     type Event = Reading;
+    type Notice = NoNotice;
     type State = Counted;
 
     const STAGE: &'static str = STAGE;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use events::{Reading, Timestamp};
 use serde::{Deserialize, Serialize};
 use stream::Failure;
-use stream::operator::{Operator, Outputs, SourceChange, State};
+use stream::operator::{NoNotice, Operator, Outputs, SourceChange, State};
 
 use crate::operator::{STAGE, status};
 
@@ -45,6 +45,7 @@ impl Busy {
 
 impl Operator for Busy {
     type Event = Reading;
+    type Notice = NoNotice;
     type State = Work;
 
     const STAGE: &'static str = STAGE;

@@ -41,10 +41,10 @@ pub(crate) fn status(key: &str, reason: String, at: Timestamp) -> DeviceStatus {
 
 impl Operator for EveryTenth {
     type Event = Reading;
+    type Notice = DeviceStatus;
     type State = Count;
 
     const STAGE: &'static str = STAGE;
-    const HEARS_RETIRED: bool = true;
 
     fn received_at(&self, reading: &Reading) -> Timestamp {
         reading.received_at
@@ -68,9 +68,13 @@ impl Operator for EveryTenth {
         outputs.emit(&status(key, format!("silent after {}", state.readings), now))
     }
 
-    fn on_retired(&self, key: &str, at: Timestamp, state: &mut Count, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+    fn on_notice(&self, key: &str, notice: &DeviceStatus, state: &mut Count, outputs: &mut Outputs<'_>) -> Result<bool, Failure> {
+        if notice.state != DeviceState::Retired {
+            return Ok(false);
+        }
         let Count { readings, .. } = std::mem::take(state);
-        outputs.emit(&status(key, format!("retired after {readings}"), at))
+        outputs.emit(&status(key, format!("retired after {readings}"), notice.changed_at))?;
+        Ok(true)
     }
 }
 

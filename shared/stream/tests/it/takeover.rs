@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events::{Reading, Timestamp};
 use serde::{Deserialize, Serialize};
-use stream::operator::{Operator, OperatorConfig, Outputs, State, StateFormat, StateUnreadable};
+use stream::operator::{NoNotice, Operator, OperatorConfig, Outputs, State, StateFormat, StateUnreadable};
 use stream::{Failure, Registry, RegistryConfig};
 use testkit::{Kit, eventually};
 use tokio::sync::watch;
@@ -106,6 +106,7 @@ fn count(key: &str, readings: u64, at: Timestamp, outputs: &mut Outputs<'_>) -> 
 
 impl Operator for Old {
     type Event = Reading;
+    type Notice = NoNotice;
     type State = OldCount;
     const STAGE: &'static str = STAGE;
 
@@ -121,6 +122,7 @@ impl Operator for Old {
 
 impl Operator for New {
     type Event = Reading;
+    type Notice = NoNotice;
     type State = NewCount;
     const STAGE: &'static str = STAGE;
 
