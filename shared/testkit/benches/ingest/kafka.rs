@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use events::{Timestamp, topics};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::{Headers as _, Message as _};
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use testkit::Kit;
 
@@ -51,14 +51,12 @@ impl Readings {
     }
 
     /// The next `count` readings: how many came after a later one of their device, and each one's age in milliseconds.
-    pub(crate) fn read(&self, count: usize) -> (usize, Vec<f64>) {
+    pub(crate) fn read(&self, count: usize, measured_at: impl Fn(&BorrowedMessage<'_>) -> Timestamp) -> (usize, Vec<f64>) {
         let (mut last, mut reordered, mut ages) = (HashMap::<Vec<u8>, Timestamp>::new(), 0, Vec::with_capacity(count));
         while ages.len() < count {
             let record = self.consumer.poll(Duration::from_secs(30)).expect("a record within 30 s").expect("no error");
             let now: Timestamp = SystemTime::now().into();
-            let headers = record.headers().expect("headers");
-            let time = headers.iter().find(|header| header.key == "ce_time").and_then(|header| header.value).expect("ce_time");
-            let measured = Timestamp::from_rfc3339(std::str::from_utf8(time).expect("text")).expect("a time");
+            let measured = measured_at(&record);
             ages.push(now.since(measured).as_secs_f64() * 1e3);
             let key = record.key().expect("a key").to_vec();
             match last.get_mut(&key) {
@@ -69,6 +67,13 @@ impl Readings {
         }
         (reordered, ages)
     }
+}
+
+/// When the bridge says that a reading was measured.
+pub(crate) fn ce_time(record: &BorrowedMessage<'_>) -> Timestamp {
+    let headers = record.headers().expect("headers");
+    let time = headers.iter().find(|header| header.key == "ce_time").and_then(|header| header.value).expect("ce_time");
+    Timestamp::from_rfc3339(std::str::from_utf8(time).expect("text")).expect("a time")
 }
 
 pub(crate) fn now_micros() -> u128 {

@@ -1,10 +1,11 @@
 //! `scripts/bench ingest`: from publishing at `QoS` 1 to Kafka, through Mosquitto as shipped and the bridge.
 //!
 //! The ceiling is a bare subscriber on the same broker that counts and acknowledges. The bridge reads JSON, writes Avro with
-//! all headers and acknowledges after Kafka.
+//! all headers and acknowledges after Kafka; so does Telegraf, where there is one, with JSON and no headers.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout, reason = "a failing benchmark fails")]
 
 mod kafka;
+mod telegraf;
 mod wire;
 
 use std::path::PathBuf;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use clap::Parser;
 use events::topics;
-use kafka::{Readings, now_micros};
+use kafka::{Readings, ce_time, now_micros};
 use serde::Serialize;
 use serde_json::Value;
 use testkit::bench::{Percentiles, Report, Target, Usage};
@@ -34,12 +35,31 @@ struct Arguments {
     /// Seconds of each latency run.
     #[arg(long, default_value_t = 10)]
     seconds: usize,
+    /// Seconds at 1,000 events a minute with the profile for small boards.
+    #[arg(long, default_value_t = 60)]
+    edge_seconds: usize,
+    /// Telegraf's program, to measure beside.
+    #[arg(long)]
+    telegraf: Option<PathBuf>,
     #[arg(long, default_value = "target/bench/ingest.json")]
     output: PathBuf,
     /// Cargo passes it.
     #[arg(long, hide = true)]
     #[serde(skip)]
     bench: bool,
+}
+
+const TOPIC: &str = "iot/sensor/temperature";
+/// The profile for small boards.
+const EDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../services/mqtt-bridge/edge.toml");
+
+/// What became of all messages.
+struct Ingested {
+    /// Messages a second from publisher to Kafka.
+    rate: f64,
+    /// Within a device.
+    reordered: usize,
+    peak_mib: f64,
 }
 
 fn payload(device: &str) -> String {
@@ -54,7 +74,7 @@ fn publish(port: u16, arguments: &Arguments, devices: usize) {
             scope.spawn(move || {
                 let mut publisher = Publisher::connect(port, &format!("publisher-{number}"));
                 for message in 0..arguments.messages / arguments.publishers {
-                    publisher.publish("iot/sensor/temperature", payload(&format!("sensor-{number}-{}", message % devices)).as_bytes());
+                    publisher.publish(TOPIC, payload(&format!("sensor-{number}-{}", message % devices)).as_bytes());
                 }
                 publisher.finish();
             });
@@ -66,7 +86,7 @@ fn publish(port: u16, arguments: &Arguments, devices: usize) {
 async fn ceiling(arguments: &Arguments) -> f64 {
     let broker = Mosquitto::start().await;
     let (sender, done) = channel();
-    wire::subscribe(broker.port, "iot/sensor/temperature", arguments.messages, sender);
+    wire::subscribe(broker.port, TOPIC, arguments.messages, sender);
     let began = Instant::now();
     publish(broker.port, arguments, 250);
     done.recv().expect("the subscriber ends");
@@ -81,6 +101,10 @@ struct Line {
 
 impl Line {
     async fn start() -> Self {
+        Self::start_with(&[], &[]).await
+    }
+
+    async fn start_with(command_line: &[&str], own: &[(&str, String)]) -> Self {
         let (dlq, retry) = (topics::dlq("mqtt-bridge"), topics::retry("mqtt-bridge"));
         let kit = Kit::with_topics(&[topics::READINGS, topics::DEVICE_STATUS, &dlq, &retry]).await;
         let broker = Mosquitto::start().await;
@@ -90,24 +114,46 @@ impl Line {
             ("FIELDWATCH__REGISTRY__URL", kit.registry_config.url.clone()),
             ("MQTT_BRIDGE__MQTT__URL", broker.url()),
         ];
-        let environment: Vec<_> = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        let bridge = Process::start("mqtt-bridge", &environment).await;
+        let environment = environment.iter().chain(own).map(|(name, value)| ((*name).to_owned(), value.clone())).collect::<Vec<_>>();
+        let mut bridge = Process::spawn_with("mqtt-bridge", command_line, &environment);
+        bridge.ready().await;
         Self { kit, broker, bridge }
+    }
+
+    fn peak_mib(&self) -> f64 {
+        Usage::of(self.bridge.pid()).expect("the bridge runs").peak_rss_mib
     }
 }
 
-/// Messages a second the bridge takes to Kafka, how many out of order within a device, its peak memory in MiB.
-async fn bridge(arguments: &Arguments, devices: usize) -> (f64, usize, f64) {
+/// All messages through the bridge.
+async fn bridge(arguments: &Arguments, devices: usize) -> Ingested {
     let line = Line::start().await;
     let readings = Readings::of(&line.kit);
     let began = Instant::now();
     publish(line.broker.port, arguments, devices);
     readings.until(arguments.messages);
     let rate = arguments.messages as f64 / began.elapsed().as_secs_f64();
-    let peak = Usage::of(line.bridge.pid()).expect("the bridge runs").peak_rss_mib;
+    let peak_mib = line.peak_mib();
     readings.resume();
-    let (reordered, _) = readings.read(arguments.messages);
-    (rate, reordered, peak)
+    let (reordered, _) = readings.read(arguments.messages, ce_time);
+    Ingested { rate, reordered, peak_mib }
+}
+
+/// Peak memory of the bridge with the profile for small boards at 1,000 events a minute.
+async fn edge(arguments: &Arguments) -> f64 {
+    let spool = tempfile::tempdir().expect("a folder");
+    let folder = [("MQTT_BRIDGE__SPOOL__FOLDER", spool.path().display().to_string())];
+    let line = Line::start_with(&["--config", EDGE], &folder).await;
+    let count = arguments.edge_seconds * 1_000 / 60;
+    let mut publisher = Publisher::connect(line.broker.port, "edge");
+    for message in 0..count {
+        std::thread::sleep(Duration::from_millis(60));
+        publisher.publish(TOPIC, payload(&format!("sensor-{}", message % 20)).as_bytes());
+        publisher.flush();
+    }
+    publisher.finish();
+    Readings::of(&line.kit).until(count);
+    line.peak_mib()
 }
 
 /// Milliseconds from publishing to a consumer's hands.
@@ -124,12 +170,12 @@ async fn latency(arguments: &Arguments, rate: usize) -> Percentiles {
             if let Some(early) = due.checked_sub(began.elapsed()) {
                 std::thread::sleep(early);
             }
-            publisher.publish("iot/sensor/temperature", payload(&format!("sensor-{}", message % 100)).as_bytes());
+            publisher.publish(TOPIC, payload(&format!("sensor-{}", message % 100)).as_bytes());
             publisher.flush();
         }
         publisher.finish();
     });
-    let (_, ages) = readings.read(count);
+    let (_, ages) = readings.read(count, ce_time);
     publishing.join().expect("all are published");
     // The first second warms up.
     Percentiles::of(ages[rate..].to_vec()).expect("there are figures")
@@ -139,20 +185,35 @@ async fn latency(arguments: &Arguments, rate: usize) -> Percentiles {
 async fn main() {
     let mut arguments = Arguments::parse();
     if arguments.quick {
-        (arguments.messages, arguments.repetitions, arguments.seconds) = (20_000, 1, 3);
+        (arguments.messages, arguments.repetitions, arguments.seconds, arguments.edge_seconds) = (20_000, 1, 3, 10);
     }
     let mut report = Report::new("ingest", &arguments);
-    let (mut rows, mut ratios, mut peaks, mut reordered) = (Vec::<Vec<Value>>::new(), Vec::new(), Vec::new(), 0);
+    let telegraf = arguments.telegraf.as_deref();
+    if let Some(program) = telegraf {
+        report.peer("telegraf", telegraf::version(program));
+    }
+    let (mut rows, mut ratios, mut beside, mut peaks, mut reordered) = (Vec::<Vec<Value>>::new(), vec![], vec![], vec![], 0);
     for _ in 0..arguments.repetitions {
         let bare = ceiling(&arguments).await;
-        for (devices, what) in [(250, "bridge, 1,000 devices"), (1, "bridge, 4 hot devices")] {
-            let (rate, late, peak) = bridge(&arguments, devices).await;
-            rows.push(vec![what.into(), rate.into(), bare.into(), (100.0 * rate / bare).into(), late.into(), peak.into()]);
-            if devices > 1 {
-                ratios.push(100.0 * rate / bare);
+        let mut row = |what: &str, Ingested { rate, reordered, peak_mib }: &Ingested| {
+            let share = 100.0 * rate / bare;
+            rows.push(vec![what.into(), (*rate).into(), bare.into(), share.into(), (*reordered).into(), (*peak_mib).into()]);
+        };
+        for (devices, of) in [(250, "1,000 devices"), (1, "4 hot devices")] {
+            let ours = bridge(&arguments, devices).await;
+            row(&format!("bridge, {of}"), &ours);
+            if let Some(program) = telegraf {
+                let theirs = telegraf::ingest(program, &arguments, devices).await;
+                row(&format!("telegraf, {of}"), &theirs);
+                if devices > 1 {
+                    beside.push(ours.rate / theirs.rate);
+                }
             }
-            peaks.push(peak);
-            reordered += late;
+            if devices > 1 {
+                ratios.push(100.0 * ours.rate / bare);
+            }
+            peaks.push(ours.peak_mib);
+            reordered += ours.reordered;
         }
     }
     let columns = ["", "messages/s", "bare subscriber", "% of it", "reordered", "peak RSS MiB"];
@@ -167,9 +228,14 @@ async fn main() {
     }
     report.table("Publish to Kafka, ms", &["messages/s", "p50", "p99", "p99.9", "max"], steady);
     ratios.sort_by(f64::total_cmp);
+    beside.sort_by(f64::total_cmp);
     report.target(Target::at_least("throughput, % of the bare subscriber (median)", 85.0, ratios[ratios.len() / 2]));
+    if let Some(ratio) = beside.get(beside.len() / 2) {
+        report.target(Target::at_least("throughput, times Telegraf's (median)", 1.0, *ratio));
+    }
     report.target(Target::at_most("reordered within a device", 0.0, reordered as f64));
     report.target(Target::at_most("peak RSS, MiB", 64.0, peaks.into_iter().fold(0.0, f64::max)));
+    report.target(Target::at_most("peak RSS with edge.toml at 1,000 events a minute, MiB", 64.0, edge(&arguments).await));
     for target in targets {
         report.target(target);
     }
