@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Publishes with plain paho-mqtt (MQTT 3.1.1 and 5, QoS 0, 1 and 2, retained, a will) and looks at what the bridge makes of it.
+# Publishes with plain paho-mqtt (MQTT 3.1.1 and 5, QoS 0, 1 and 2, retained, a will) and looks at what the bridge makes of
+# it, with the bridge speaking each version too.
 # Needs the infrastructure's addresses (scripts/infra env) and built mqtt-bridge and fieldctl; BIN names their folder.
 set -euo pipefail
 
@@ -7,7 +8,6 @@ HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 ROOT=$(cd "$HERE/../../.." && pwd)
 BIN=${BIN:-${CARGO_TARGET_DIR:-$ROOT/target}/debug}
 VENV=${FIELDWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fieldwatch}/venv-paho
-NAME=paho-$$-$RANDOM
 
 : "${FIELDWATCH__KAFKA__BROKERS:?is not set: eval \"\$(scripts/infra env)\"}"
 : "${MQTT_BRIDGE__MQTT__URL:?is not set: eval \"\$(scripts/infra env)\"}"
@@ -39,22 +39,30 @@ expect() {
   done
 }
 
-prepare_python
-export FIELDWATCH__KAFKA__TOPIC_PREFIX=$NAME-
-export MQTT_BRIDGE__MQTT__CLIENT_ID=$NAME MQTT_BRIDGE__ADMIN__LISTEN=127.0.0.1:0 MQTT_BRIDGE__MQTT__STATUS_TOPIC=$NAME/bridge
-export MQTT_BRIDGE__ROUTES="[
-  { name = \"telemetry\", filter = \"$NAME/+/telemetry\", payload = \"metrics\", device = \"topic:2\" },
-  { name = \"status\", filter = \"$NAME/+/status\", payload = \"status\", device = \"topic:2\" }]"
-"$BIN/fieldctl" topics apply >/dev/null
-"$BIN/mqtt-bridge" 2>/dev/null &
-BRIDGE=$!
-forget() {
-  kill "$BRIDGE" 2>/dev/null && wait "$BRIDGE" || true
-  "$BIN/fieldctl" topics delete --yes >/dev/null
-}
-trap forget EXIT
+# through VERSION: with a bridge that speaks it.
+through() (
+  name=paho-$$-$RANDOM
+  export FIELDWATCH__KAFKA__TOPIC_PREFIX=$name-
+  export MQTT_BRIDGE__MQTT__VERSION=$1 MQTT_BRIDGE__MQTT__CLIENT_ID=$name MQTT_BRIDGE__MQTT__STATUS_TOPIC=$name/bridge
+  export MQTT_BRIDGE__ADMIN__LISTEN=127.0.0.1:0
+  export MQTT_BRIDGE__ROUTES="[
+    { name = \"telemetry\", filter = \"$name/+/telemetry\", payload = \"metrics\", device = \"topic:2\" },
+    { name = \"status\", filter = \"$name/+/status\", payload = \"status\", device = \"topic:2\" }]"
+  "$BIN/fieldctl" topics apply >/dev/null
+  "$BIN/mqtt-bridge" 2>/dev/null &
+  bridge=$!
+  forget() {
+    kill "$bridge" 2>/dev/null && wait "$bridge" || true
+    "$BIN/fieldctl" topics delete --yes >/dev/null
+  }
+  trap forget EXIT
 
-"$VENV/bin/python" "$HERE/paho_publisher.py" "$MQTT_BRIDGE__MQTT__URL" "$NAME"
-expect telemetry.readings.v1 8 '"sequence": ?0' '"sequence": ?1' '"sequence": ?2' '"sequence": ?3' '"v311"' '"v5"'
-expect telemetry.device-status.v1 4 'ONLINE' 'OFFLINE' '"will"' '"birth"'
-echo "paho: readings at QoS 0, 1 and 2, a retained one, birth and will arrived from MQTT 3.1.1 and 5"
+  "$VENV/bin/python" "$HERE/paho_publisher.py" "$MQTT_BRIDGE__MQTT__URL" "$name"
+  expect telemetry.readings.v1 8 '"sequence": ?0' '"sequence": ?1' '"sequence": ?2' '"sequence": ?3' '"v311"' '"v5"'
+  expect telemetry.device-status.v1 4 'ONLINE' 'OFFLINE' '"will"' '"birth"'
+  echo "paho: readings at QoS 0, 1 and 2, a retained one, birth and will arrived from MQTT 3.1.1 and 5 through a bridge that speaks $1"
+)
+
+prepare_python
+through 5
+through 3.1.1
