@@ -1,6 +1,6 @@
 # What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-FULL_PARTS='chaos outbox-model debezium bridge-faults images'
+FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory images'
 
 full() {
   local wanted=$1 name known=0
@@ -55,3 +55,6 @@ full_debezium() {
 
 # 20 kills of the bridge for each seed and 5 of its broker.
 full_bridge_faults() { seeded FIELDWATCH_TEST_FULL=1 -- -p mqtt-bridge --test it faults; }
+
+# Ten minutes with Kafka away and the spool full, one with Kafka slow.
+full_bridge_memory() { seeded FIELDWATCH_TEST_FULL=1 -- -p mqtt-bridge --test it memory; }
