@@ -11,14 +11,13 @@ use rand::{Rng as _, SeedableRng as _};
 use stream::KafkaConfig;
 use testkit::{MockKafka, Process, capture, capture_from, eventually, seeds};
 
-use crate::bridge::{Field, Version, in_each_version};
+use crate::bridge::{Field, MQTT_3, Version, in_each_version};
 use crate::device::Device;
 use crate::session::{assert_order_per_device, payload, until_all_are_in, until_all_arrived};
 use crate::wire::Packet;
 
 in_each_version!(
     a_bridge_that_is_killed_and_cut_off_by_seed_loses_nothing_that_was_acknowledged,
-    a_bridge_kept_down_for_three_seconds_under_2000_messages_a_second_loses_nothing,
     a_broker_that_is_killed_takes_nothing_with_it_that_the_bridge_had_received,
     a_bridge_killed_between_pubrec_and_pubcomp_completes_the_message_after_its_restart,
 );
@@ -35,7 +34,9 @@ async fn publish(device: &Device, sequence: usize) {
 
 async fn a_bridge_that_is_killed_and_cut_off_by_seed_loses_nothing_that_was_acknowledged(version: Version) {
     let kills = if full() { 20 } else { 3 };
-    for seed in seeds() {
+    // What differs between versions does not depend on the seed.
+    let most = if version == MQTT_3 && !full() { 1 } else { usize::MAX };
+    for seed in seeds().into_iter().take(most) {
         let mut random = StdRng::seed_from_u64(seed);
         let field = Field::new().await.speaking(version);
         let spool = tempfile::tempdir().unwrap();
@@ -70,9 +71,10 @@ async fn a_bridge_that_is_killed_and_cut_off_by_seed_loses_nothing_that_was_ackn
     }
 }
 
-async fn a_bridge_kept_down_for_three_seconds_under_2000_messages_a_second_loses_nothing(version: Version) {
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bridge_kept_down_for_three_seconds_under_2000_messages_a_second_loses_nothing() {
     const RATE: usize = 2_000;
-    let field = Field::new().await.speaking(version);
+    let field = Field::new().await;
     let mut bridge = Process::start(NAME, &field.environment()).await;
     let mut device = Device::connect(&field.broker, "gateway").await;
     let mut tick = tokio::time::interval(Duration::from_millis(10));
@@ -156,7 +158,7 @@ async fn a_bridge_killed_between_pubrec_and_pubcomp_completes_the_message_after_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kafka_that_is_away_under_load_gets_everything_in_order_once_it_is_back() {
-    let away = Duration::from_secs(if full() { 60 } else { 5 });
+    let away = Duration::from_secs(if full() { 60 } else { 3 });
     let (field, kafka) = (Field::new().await, MockKafka::start(topics::READINGS));
     let (brokers, spool) = (kafka.brokers(), tempfile::tempdir().unwrap());
     let mut environment = field.environment_with_spool(spool.path());

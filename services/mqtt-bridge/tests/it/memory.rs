@@ -92,7 +92,7 @@ async fn with_kafka_away_and_the_spool_full_memory_stays_flat() {
     let in_flight = async || metric(bridge.admin_port(), "fieldwatch_mqtt_in_flight_bytes", &[]).await;
     eventually("no more is taken", || async { (in_flight().await > 0.9 * IN_FLIGHT).then_some(()) }).await;
     let acks = field.wire.acks();
-    assert_memory_flat("Kafka away, spool full", &bridge, if full() { 600 } else { 5 }).await;
+    assert_memory_flat("Kafka away, spool full", &bridge, if full() { 600 } else { 3 }).await;
     assert_eq!(field.wire.acks(), acks, "nothing more is acknowledged");
     publishing.stop().await;
 }
@@ -111,7 +111,7 @@ async fn a_slow_kafka_slows_acknowledgements_and_memory_stays_flat() {
     let in_flight = async || metric(bridge.admin_port(), "fieldwatch_mqtt_in_flight", &[]).await;
     eventually("no more is taken", || async { (in_flight().await > 0.9 * RECORDS).then_some(()) }).await;
     let acks = field.wire.acks();
-    assert_memory_flat("Kafka slow", &bridge, if full() { 60 } else { 5 }).await;
+    assert_memory_flat("Kafka slow", &bridge, if full() { 60 } else { 3 }).await;
     assert!(field.wire.acks() > acks, "it goes on, slowly");
     publishing.stop().await;
 }
