@@ -1,9 +1,9 @@
 # What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory images'
+FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory arm64 images'
 
 full() {
-  local wanted=$1 name known=0
+  local wanted=$1 name known=0 lacks
   for name in $FULL_PARTS; do
     if [[ -n $wanted && $wanted != "$name" ]]; then continue; fi
     known=1
@@ -14,12 +14,22 @@ full() {
         continue
       fi
     fi
+    if [[ $name == arm64 ]]; then
+      source "$SCRIPTS/lib/arm64.sh"
+      lacks=$(arm64_lacks)
+      if [[ -n $lacks ]]; then
+        skip arm64 "$lacks"
+        continue
+      fi
+    fi
     stage "$name" "full_${name//-/_}"
   done
   ((known)) || die_usage "test: --full knows: $FULL_PARTS"
 }
 
 full_images() { build_images; }
+
+full_arm64() { check_arm64; }
 
 # seeded ENVIRONMENT... -- CARGO_ARGUMENT...: tests of the ordinary run with more seeds.
 seeded() {
