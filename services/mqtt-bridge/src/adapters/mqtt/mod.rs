@@ -1,5 +1,5 @@
 //! The connection to the broker, over rumqttc: the one place that knows this client. It has a client for each version of
-//! the protocol; the [`Session`] is the same over both.
+//! the protocol; the session is the same over both.
 
 mod client;
 mod options;

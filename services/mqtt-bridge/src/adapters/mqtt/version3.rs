@@ -1,4 +1,4 @@
-//! MQTT 3.1.1: no expiry of the session, no Receive Maximum and no user properties; the rest is as in [`super::version5`].
+//! MQTT 3.1.1: no expiry of the session, no Receive Maximum and no user properties; the rest is as in `version5`.
 
 use std::time::SystemTime;
 
@@ -115,7 +115,7 @@ fn received(publish: Publish) -> Received {
     Received { message, packet_id: publish.pkid }
 }
 
-/// As in [`super::version5`]: the client of this version forgets with each connection, too, what it sent a PUBREC for.
+/// As in `version5`: the client of this version forgets with each connection, too, what it sent a PUBREC for.
 fn expect_any_pubrel(state: &mut MqttState) {
     let mut publish = Publish::new("-", QoS::ExactlyOnce, Vec::new());
     for packet_id in 1..=u16::MAX {
