@@ -1,18 +1,22 @@
 //! Wires the service: model to operators to workers.
 
+use std::sync::Arc;
+
 use events::{Aggregate, Anomaly, SensorHealth};
 use service::{Health, Supervisor};
 use stream::operator::{self, OperatorContext};
 use stream::{EventWriter, Registry};
+use tokio::sync::watch;
 
-use crate::adapters::{Model, Runtime, Scorer, sha256};
+use crate::adapters::{Runtime, Scorer, sha256};
+use crate::reload::Reload;
 use crate::stages::{AggregatesOperator, Detection, DetectorOperator, GroupOperator};
 use crate::{Config, DEFINITION};
 
 /// Starts the service's parts.
 pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor) -> service::StartResult {
     let runtime = Runtime::load(&config.model.runtime_library)?;
-    let detector = detector(&config, &runtime, &config.model.open()?)?;
+    let detector = Arc::new(detector(&config, &runtime)?);
 
     let registry = Registry::connect(&config.registry)?;
     let writer = EventWriter::new(DEFINITION.name, &config.kafka);
@@ -21,7 +25,7 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
     let Some(writer) = registry.until_reached(&health.check("registry"), &supervisor.shutdown(), register).await? else {
         return Ok(());
     };
-    let context = OperatorContext { kafka: config.kafka, registry, writer, config: config.operator };
+    let context = OperatorContext { kafka: config.kafka.clone(), registry, writer, config: config.operator.clone() };
     if config.aggregates.enabled {
         let rules = config.aggregates.rules().map_err(anyhow::Error::msg)?;
         let aggregates = AggregatesOperator::new(rules, config.aggregates.grace, config.lifecycle.forget_after);
@@ -32,14 +36,21 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         let digest = sha256(format!("{rules:?}").as_bytes());
         operator::start_fixed(GroupOperator::new(rules, config.lifecycle.forget_after, digest), &context, health, supervisor);
     }
-    operator::start_fixed(detector, &context, health, supervisor);
+    let events::Model { name, version, sha256 } = detector.model();
+    tracing::info!(name, version, sha256, "model loaded");
+    let (operators, in_force) = watch::channel(Arc::clone(&detector));
+    operator::start(&in_force, &context, health, supervisor);
+    supervisor.spawn("model", Reload::new(config, runtime, detector, operators).run(supervisor.shutdown()));
     Ok(())
 }
 
-fn detector(config: &Config, runtime: &Runtime, model: &Model) -> anyhow::Result<DetectorOperator> {
-    let scorer = Scorer::open(runtime, model)?;
+/// The detector with the model that is configured now.
+pub(crate) fn detector(config: &Config, runtime: &Runtime) -> anyhow::Result<DetectorOperator> {
+    let scorer = Scorer::open(runtime, &config.model.open()?)?;
     let manifest = scorer.manifest();
-    tracing::info!(model = manifest.name, version = manifest.version, sha256 = manifest.sha256, "model loaded");
+    if config.lifecycle.close_below > manifest.threshold {
+        anyhow::bail!("lifecycle.close_below ({}) is above the model's threshold ({})", config.lifecycle.close_below, manifest.threshold);
+    }
     let sensitivity = config.sensitivity(manifest);
     Ok(DetectorOperator::new(Detection::new(scorer, sensitivity), config.lifecycle.forget_after))
 }

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod commands;
 pub mod config;
 pub mod domain;
+mod reload;
 pub mod stages;
 
 pub use config::Config;

@@ -25,6 +25,10 @@ pub enum CommandError {
     Model(#[from] ModelError),
     #[error(transparent)]
     Inference(#[from] InferenceFailed),
+    #[error("line {line} of the archive: {problem}")]
+    ArchiveUnreadable { line: usize, problem: String },
+    #[error("no model was trained: {problem}")]
+    TrainerFailed { problem: String },
     #[error("cannot read the topics")]
     Topics(#[source] anyhow::Error),
 }
@@ -33,9 +37,9 @@ impl CommandError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Runtime(_) | Self::Model(_) => 64,
-            Self::BadLine(_) => 65,
+            Self::BadLine(_) | Self::ArchiveUnreadable { .. } => 65,
             Self::InputUnreadable { .. } => 66,
-            Self::Inference(_) => 70,
+            Self::Inference(_) | Self::TrainerFailed { .. } => 70,
             Self::Topics(_) => 69,
             Self::OutputFailed(_) => 74,
         }

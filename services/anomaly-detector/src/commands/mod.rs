@@ -4,6 +4,7 @@ mod error;
 mod explain;
 mod features;
 mod log;
+pub mod model;
 mod readings;
 mod score;
 

@@ -7,6 +7,7 @@ use events::{Arrival, Reading, SeenReadings, Timestamp};
 use serde::{Deserialize, Serialize};
 use stream::operator::State;
 use stream::{Failure, Poison};
+use telemetry::metrics::{Histogram, histogram};
 
 use super::about::About;
 use crate::adapters::{Contribution, Manifest, Scorer};
@@ -50,6 +51,7 @@ pub struct Detection {
     manifest: Manifest,
     digest: [u8; 8],
     sensitivity: Sensitivity,
+    inference: Histogram,
 }
 
 /// What came of a reading.
@@ -78,7 +80,8 @@ impl Detection {
     pub fn new(scorer: Scorer, sensitivity: Sensitivity) -> Self {
         let manifest = scorer.manifest().clone();
         let digest = std::array::from_fn(|i| manifest.sha256.as_bytes().get(i).copied().unwrap_or_default());
-        Self { scorer: Mutex::new(scorer), manifest, digest, sensitivity }
+        let inference = histogram("fieldwatch_inference_seconds", &[("model", &manifest.name)]);
+        Self { scorer: Mutex::new(scorer), manifest, digest, sensitivity, inference }
     }
 
     pub fn manifest(&self) -> &Manifest {
@@ -135,7 +138,9 @@ impl Detection {
     }
 
     fn logit(&self, row: &Row) -> Result<f32, Failure> {
+        let started = std::time::Instant::now();
         let logits = self.scorer.lock().unwrap_or_else(PoisonError::into_inner).logits(&[*row]).map_err(Failure::fatal)?;
+        self.inference.observe(started.elapsed().as_secs_f64());
         Ok(logits.first().copied().unwrap_or_default())
     }
 

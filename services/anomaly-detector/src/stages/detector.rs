@@ -30,6 +30,11 @@ impl DetectorOperator {
         Self { detection, forget_after, duplicates, late }
     }
 
+    /// The model that scores.
+    pub fn model(&self) -> Model {
+        self.detection.model()
+    }
+
     fn anomaly(&self, reading: &Reading, scored: &Scored, transition: Transition, model: Model) -> Result<Anomaly, Failure> {
         let (state, Excursion { started_at_micros, .. }) = match transition {
             Transition::Opened(excursion) => (AnomalyState::Opened, excursion),

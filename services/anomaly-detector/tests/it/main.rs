@@ -11,7 +11,9 @@ mod drift;
 mod driver;
 mod explain;
 mod group;
+mod model;
 mod network;
+mod reload;
 mod series;
 mod stream;
 
