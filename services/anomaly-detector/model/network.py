@@ -55,11 +55,11 @@ class Network:
         for step in range(1, steps + 1):
             low = [rows[rng.integers(0, len(rows), batch)] for rows, batch in normals]
             low = np.concatenate(low)
-            low = low * (rng.random(low.shape, dtype=np.float32) > drop)
+            low = low * (rng.random(low.shape) > drop)
             high = []
             for segments, batch in anomalies:
                 drawn = segments[rng.integers(0, len(segments), batch)]
-                high.append(drawn * (rng.random((batch, 1, drawn.shape[2]), dtype=np.float32) > drop))
+                high.append(drawn * (rng.random((batch, 1, drawn.shape[2])) > drop))
             flat = [h.reshape(-1, h.shape[2]) for h in high]
             activations = self.forward(np.concatenate([low, *flat]).astype(np.float32))
             logits = activations[-1][:, 0]

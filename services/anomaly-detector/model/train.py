@@ -18,7 +18,7 @@ import history, nab, synthetic
 from network import Network, averaged, to_onnx
 
 HERE = pathlib.Path(__file__).resolve().parent
-VERSION = "0.2.0"
+VERSION = "0.1.0"
 MEMBERS = 3  # networks whose mean is shipped as one: single ones differ by several points of the public score
 WIDTHS = [24, 12]
 WARM_UP = 64
@@ -106,7 +106,8 @@ def fit(seed, sources, steps, members=MEMBERS, widths=WIDTHS):
     """One network, the mean of several. `sources` is [(normal rows, rows a batch, segments, segments a batch)]."""
     normals = [(normal, batch) for normal, batch, _, _ in sources]
     anomalies = [(segments, batch) for _, _, segments, batch in sources if len(segments)]
-    sample = np.concatenate([rows[:: max(1, len(rows) // (200 * batch))] for rows, batch in normals])
+    # Each source as much as it is trained on.
+    sample = np.concatenate([rows[:: max(1, len(rows) // (200 * batch))] for rows, batch in normals]) if len(normals) > 1 else normals[0][0]
     made = []
     for member in range(members):
         network = Network([sample.shape[1], *widths, 1], np.random.default_rng([seed, member]), sample)
