@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use crate::adapters::db::{NewKey, Store, classify};
 use crate::adapters::endpoint_secret::EndpointSecret;
 use crate::adapters::guard::Clients;
-use crate::adapters::http::{self, Api, KEY_PREFIX};
+use crate::adapters::http::{self, Api, KEY_PREFIX, RateLimits};
 use crate::adapters::hub::Hub;
 use crate::adapters::outgoing::Outgoing;
 use crate::adapters::sender::Sender;
@@ -104,7 +104,8 @@ impl App {
         supervisor.spawn("database", watch(store.clone(), health.check("database"), shutdown.clone()));
 
         let (sse, delivery) = (config.sse, config.delivery);
-        let api = Api { store, outgoing, hub, signer, vault, clients, sse, delivery, shutdown: shutdown.clone() };
+        let limits = RateLimits::new(config.api.requests_per_second, config.api.burst);
+        let api = Api { limits, store, outgoing, hub, signer, vault, clients, sse, delivery, shutdown: shutdown.clone() };
         let router = http::router(api, &config.api);
         supervisor.spawn("api", serve(listener, router, shutdown));
     }

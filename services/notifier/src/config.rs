@@ -44,6 +44,8 @@ pub struct ApiConfig {
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
     pub max_body: ByteSize,
+    pub requests_per_second: u32,
+    pub burst: u32,
     pub allowed_origins: Vec<String>,
 }
 
@@ -136,6 +138,8 @@ impl ServiceConfig for Config {
 
     fn check(&self) -> Vec<Mistake> {
         let at_least_one = [
+            ("api.requests_per_second", self.api.requests_per_second as usize),
+            ("api.burst", self.api.burst as usize),
             ("sse.client_backlog", self.sse.client_backlog),
             ("sse.catch_ups", self.sse.catch_ups),
             ("database.max_connections", self.database.max_connections as usize),

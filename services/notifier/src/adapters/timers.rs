@@ -18,6 +18,8 @@ use crate::domain::lifecycle::Cause;
 const PACE: Duration = Duration::from_millis(250);
 /// Turns after which old deliveries are forgotten.
 const SELDOM: u32 = 240;
+/// How long the answer to an idempotency key is kept.
+const ANSWERS_KEPT: Duration = Duration::from_hours(24);
 /// Done of one kind before the others have their turn.
 const AT_ONCE: usize = 100;
 
@@ -71,6 +73,7 @@ impl Timers {
         self.store.beat(&limits).await?;
         if turn.is_multiple_of(SELDOM) {
             self.store.forget_deliveries(self.delivery.keep).await.map_err(|error| classify(&error))?;
+            self.store.forget_answers(ANSWERS_KEPT).await.map_err(|error| classify(&error))?;
         }
         Ok(())
     }

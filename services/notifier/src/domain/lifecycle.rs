@@ -163,7 +163,12 @@ fn step<'a>(current: &'a mut Notification, action: &str, signal: &Signal, cause:
 }
 
 fn change(action: &str, signal: &Signal, cause: &Cause) -> Change {
-    Change { action: action.to_owned(), actor: signal.actor.to_owned(), reason: signal.reason.clone(), trace_id: cause.trace_id.clone() }
+    Change {
+        action: action.to_owned(),
+        actor: signal.actor.clone().into_owned(),
+        reason: signal.reason.clone(),
+        trace_id: cause.trace_id.clone(),
+    }
 }
 
 fn links(signal: &Signal) -> Labels {

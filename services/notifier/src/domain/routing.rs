@@ -4,10 +4,13 @@
 //! long as each says `continue`; where no child matches, the route itself takes it. What a route does not say, it
 //! has from the one above.
 
-use events::Labels;
+use std::collections::BTreeMap;
+
+use events::{Labels, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::matcher::{Matcher, all_match};
+use super::mute_time::MuteTime;
 use super::period::Period;
 
 /// A receiver that gets nothing: what is routed to it is stored only.
@@ -159,6 +162,16 @@ impl Destination {
             active_times: route.active_times.clone(),
             escalation: route.escalation.clone().or_else(|| self.escalation.clone()),
         }
+    }
+
+    /// Mute times that hold, or active times of which none does: it is quiet then.
+    pub fn muted_by(&self, mute_times: &BTreeMap<String, MuteTime>, now: Timestamp) -> Vec<String> {
+        let holds = |name: &&String| mute_times.get(*name).is_some_and(|mute| mute.holds(now));
+        let mut by: Vec<String> = self.mute_times.iter().filter(holds).cloned().collect();
+        if !self.active_times.iter().any(|name| holds(&name)) {
+            by.extend(self.active_times.iter().cloned());
+        }
+        by
     }
 
     /// Whether anyone is told.

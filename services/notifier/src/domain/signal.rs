@@ -4,6 +4,8 @@ mod of_alert;
 mod of_anomaly;
 mod of_status;
 
+use std::borrow::Cow;
+
 use events::identity::uuid_of;
 use events::{Anomaly, DeviceStatus, Labels, Severity, TemperatureAlert, Timestamp};
 use uuid::Uuid;
@@ -52,8 +54,8 @@ pub struct Signal {
     pub runbook_url: Option<String>,
     pub started_at: Timestamp,
     pub changed_at: Timestamp,
-    /// The service that saw it.
-    pub actor: &'static str,
+    /// The service or the API key that saw it.
+    pub actor: Cow<'static, str>,
     pub reason: Option<String>,
 }
 

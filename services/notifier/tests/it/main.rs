@@ -5,6 +5,7 @@ mod access;
 mod actions;
 mod configuration;
 mod endpoint;
+mod events;
 mod groups;
 mod inputs;
 mod lists;

@@ -19,9 +19,27 @@ fn every_message_has_an_example_and_every_operation_its_problems() {
     let description: Value = serde_json::to_value(notifier::adapters::http::document()).unwrap();
     assert_eq!(description["openapi"], "3.1.0");
     let schemas = &description["components"]["schemas"];
-    for message in
-        ["Notification", "NotificationPage", "NotificationEvent", "EventPage", "Counts", "Snapshot", "Gap", "Problem", "Me", "StreamTicket"]
-    {
+    for message in [
+        "Notification",
+        "NotificationPage",
+        "NotificationEvent",
+        "EventPage",
+        "Counts",
+        "Snapshot",
+        "Gap",
+        "Problem",
+        "Me",
+        "StreamTicket",
+        "Delivery",
+        "RouteExplanation",
+        "BulkResult",
+        "Receiver",
+        "Silence",
+        "Escalation",
+        "MuteTime",
+        "Route",
+        "Webhook",
+    ] {
         let schema = &schemas[message];
         assert!(!schema["example"].is_null() || !schema["examples"].is_null(), "{message} has no example");
     }
@@ -30,7 +48,7 @@ fn every_message_has_an_example_and_every_operation_its_problems() {
     assert!(properties.keys().all(|name| !example[name].is_null()), "the example of Notification is not full");
     for (path, item) in description["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
-            for status in ["400", "401", "403", "503", "default"] {
+            for status in ["400", "401", "403", "429", "503", "default"] {
                 let problem = &operation["responses"][status]["content"]["application/problem+json"];
                 assert!(!problem.is_null(), "{method} {path} {status}");
             }

@@ -84,7 +84,7 @@ impl Store {
 }
 
 /// Adds a version: the notification as it now is, its audit and outbox rows, and what has to be told.
-async fn add(
+pub(super) async fn add(
     transaction: &mut Transaction<'_, Postgres>,
     version: &Notification,
     trace: Option<TraceContext>,

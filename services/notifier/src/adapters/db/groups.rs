@@ -121,7 +121,7 @@ async fn turn(
             now,
             told_at: group.told_at,
             timing: here.map_or(Destination::root().timing, |destination| destination.timing),
-            muted: here.is_some_and(|destination| is_muted(destination, configuration, now)),
+            muted: here.is_some_and(|destination| !destination.muted_by(&configuration.mute_times, now).is_empty()),
             send_resolved: receiver.is_some_and(|receiver| receiver.send_resolved),
         },
     );
@@ -195,6 +195,14 @@ async fn candidates(
     Ok(candidates)
 }
 
+impl Store {
+    /// The id of what says that a device is offline, if it is.
+    pub async fn offline_notification(&self, tenant: &str, device: String) -> Result<Option<String>, sqlx::Error> {
+        let mut connection = self.pool.acquire().await?;
+        Ok(offline(&mut connection, tenant, vec![device]).await?.into_iter().next().map(|notification| notification.notification_id))
+    }
+}
+
 /// What says that one of these devices is offline.
 pub(super) async fn offline(connection: &mut PgConnection, tenant: &str, devices: Vec<String>) -> Result<Vec<Notification>, sqlx::Error> {
     let rows: Vec<NotificationRow> = sqlx::query_as(
@@ -205,12 +213,6 @@ pub(super) async fn offline(connection: &mut PgConnection, tenant: &str, devices
     .fetch_all(connection)
     .await?;
     Ok(rows.into_iter().map(|row| row.0).collect())
-}
-
-/// Whether a route is quiet now.
-pub fn is_muted(destination: &Destination, configuration: &Configuration, now: Timestamp) -> bool {
-    let holds = |name: &String| configuration.mute_times.get(name).is_some_and(|mute| mute.holds(now));
-    destination.mute_times.iter().any(holds) || (!destination.active_times.is_empty() && !destination.active_times.iter().any(holds))
 }
 
 /// Makes the deliveries of an announcement, or holds it back when the receiver had its share of the minute.

@@ -37,6 +37,8 @@ impl FromRequestParts<Arc<Api>> for Caller {
         if !scheme.eq_ignore_ascii_case("bearer") || !key.starts_with(KEY_PREFIX) {
             return Err(refused());
         }
-        api.store.authenticate(key).await?.map(Self).ok_or_else(refused)
+        let principal = api.store.authenticate(key).await?.ok_or_else(refused)?;
+        api.limits.take(principal.key_id).map_err(Problem::too_many)?;
+        Ok(Self(principal))
     }
 }

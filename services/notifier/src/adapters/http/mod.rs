@@ -7,7 +7,9 @@ mod bulk;
 mod configured;
 mod cors;
 mod deliveries;
+mod events;
 mod frames;
+mod limits;
 mod notifications;
 mod observe;
 mod openapi;
@@ -15,6 +17,7 @@ mod page;
 mod parameters;
 mod principal;
 mod problem;
+mod route_test;
 mod routes;
 mod schemas;
 mod session;
@@ -33,6 +36,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use auth::KEY_PREFIX;
+pub use limits::RateLimits;
 pub use openapi::document;
 
 use super::db::Store;
@@ -50,6 +54,7 @@ pub struct Api {
     pub outgoing: Outgoing,
     pub hub: Hub,
     pub signer: Signer,
+    pub limits: RateLimits,
     pub vault: Arc<Vault>,
     pub clients: Clients,
     pub sse: SseConfig,
@@ -86,11 +91,13 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(actions::resolve))
         .routes(routes!(actions::reopen))
         .routes(routes!(bulk::bulk))
+        .routes(routes!(events::tell))
         .routes(routes!(stream::stream))
         .routes(routes!(tickets::create))
         .routes(routes!(configured::receivers::list))
         .routes(routes!(configured::receivers::find, configured::receivers::put, configured::receivers::delete))
         .routes(routes!(routes::find, routes::put))
+        .routes(routes!(route_test::test))
         .routes(routes!(configured::silences::list))
         .routes(routes!(configured::silences::find, configured::silences::put, configured::silences::delete))
         .routes(routes!(configured::escalations::list))

@@ -71,6 +71,7 @@ fn describe_refusals(operation: &mut Operation) {
         ("400", "The request is not valid"),
         ("401", "No API key, or one that is not good"),
         ("403", "The key lacks the scope"),
+        ("429", "The key asks too often; `Retry-After` says when it may again"),
         ("503", "A part this service depends on cannot be reached"),
         ("default", "Any other problem"),
     ];

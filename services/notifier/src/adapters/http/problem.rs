@@ -3,6 +3,8 @@
 //! A handler answers with a [`Problem`]; the outermost layer writes it, with the request's trace, and gives what the
 //! framework refused by itself (no route, wrong method, too large) the same shape. What is our fault says nothing of why.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
@@ -110,6 +112,19 @@ impl Problem {
         let detail = "A part this service depends on cannot be reached right now.";
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "Not available right now", detail);
         problem.header(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// One request too many; another may come after the wait.
+    pub(super) fn too_many(wait: Duration) -> Self {
+        let detail = "This API key asks more often than it may.";
+        let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-requests", "Too many requests", detail);
+        problem.header(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1))
+    }
+
+    pub(super) fn key_reused() -> Self {
+        let detail = "The Idempotency-Key was used with another body.";
+        let errors = vec![Mistake::header("Idempotency-Key", "was used with another body")];
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "key-reused", "Another request has this key", detail) }
     }
 
     pub(super) fn conflict(detail: &str) -> Self {

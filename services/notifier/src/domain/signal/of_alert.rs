@@ -25,7 +25,7 @@ pub(super) fn signal(alert: &TemperatureAlert) -> Option<Signal> {
         runbook_url: alert.runbook_url.clone(),
         started_at: alert.started_at,
         changed_at: alert.changed_at,
-        actor: "temperature-alert",
+        actor: "temperature-alert".into(),
         reason: Some(word(&alert.reason)),
     })
 }

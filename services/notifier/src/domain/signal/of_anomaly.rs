@@ -25,7 +25,7 @@ pub(super) fn signal(anomaly: &Anomaly) -> Option<Signal> {
         runbook_url: None,
         started_at: anomaly.started_at,
         changed_at: anomaly.changed_at,
-        actor: "anomaly-detector",
+        actor: "anomaly-detector".into(),
         reason: None,
     })
 }

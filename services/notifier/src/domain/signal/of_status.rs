@@ -26,7 +26,7 @@ pub(super) fn signal(status: &DeviceStatus) -> Option<Signal> {
         runbook_url: None,
         started_at: status.changed_at,
         changed_at: status.changed_at,
-        actor: "mqtt-bridge",
+        actor: "mqtt-bridge".into(),
         reason: Some(status.reason.clone()),
     })
 }

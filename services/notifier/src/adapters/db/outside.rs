@@ -1,0 +1,151 @@
+//! What others tell through the API, each request once: its effect and its answer are one transaction.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use events::Notification;
+use events::trace::TraceContext;
+use serde_json::Value;
+use sqlx::types::Json;
+use sqlx::{Postgres, Transaction};
+use stream::{Failure, Poison};
+use uuid::Uuid;
+
+use super::{NotChanged, Store, change, subjects};
+use crate::adapters::document::NotificationDocument;
+use crate::adapters::outgoing::Outgoing;
+use crate::domain::command::Command;
+use crate::domain::external::{Trigger, key_of};
+use crate::domain::lifecycle::{Cause, is_unresolved};
+
+/// What someone tells.
+#[derive(Clone, Debug)]
+pub enum Told {
+    Trigger(Trigger),
+    /// Of the unresolved notification with this key.
+    Command {
+        tenant: String,
+        dedup_key: String,
+        command: Command,
+    },
+}
+
+/// A request that may come again.
+#[derive(Clone, Debug)]
+pub struct Once {
+    pub key_id: Uuid,
+    pub idempotency_key: String,
+    pub body_hash: Vec<u8>,
+}
+
+/// What a request comes to.
+#[derive(Debug)]
+pub enum Answer {
+    New(Box<Notification>),
+    /// It was answered before, like this.
+    Again(Value),
+    /// The key was used with another body.
+    OtherBody,
+    /// The same request is being worked on.
+    InFlight,
+}
+
+impl Store {
+    /// Does what is told, unless it was done before.
+    pub async fn tell(
+        &self,
+        told: &Told,
+        once: Option<&Once>,
+        cause: &Cause,
+        trace: Option<TraceContext>,
+        outgoing: &Outgoing,
+    ) -> Result<Answer, NotChanged> {
+        let mut transaction = self.pool.begin().await?;
+        if let Some(once) = once
+            && let Some(answer) = before(&mut transaction, once).await?
+        {
+            return Ok(answer);
+        }
+        let version = match told {
+            Told::Trigger(trigger) => pull(&mut transaction, trigger, cause, trace, outgoing).await?,
+            Told::Command { tenant, dedup_key, command } => {
+                obey(&mut transaction, (tenant, dedup_key), command, cause, trace, outgoing).await?
+            }
+        };
+        if let Some(once) = once {
+            sqlx::query("INSERT INTO idempotency (key_id, idempotency_key, body_hash, status, answer) VALUES ($1, $2, $3, 200, $4)")
+                .bind(once.key_id)
+                .bind(&once.idempotency_key)
+                .bind(&once.body_hash)
+                .bind(Json(NotificationDocument::from(&version)))
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(Answer::New(Box::new(version)))
+    }
+
+    /// Forgets answers that are older than that.
+    pub async fn forget_answers(&self, age: Duration) -> Result<(), sqlx::Error> {
+        let forget = sqlx::query("DELETE FROM idempotency WHERE created_at < now() - make_interval(secs => $1)");
+        forget.bind(age.as_secs_f64()).execute(&self.pool).await.map(drop)
+    }
+}
+
+/// What is known of a request; `None`: it is new, and nobody else works on it until the transaction ends.
+async fn before(transaction: &mut Transaction<'_, Postgres>, once: &Once) -> Result<Option<Answer>, sqlx::Error> {
+    let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency ' || $1::text || ' ' || $2, 0))");
+    let locked: bool = lock.bind(once.key_id).bind(&once.idempotency_key).fetch_one(&mut **transaction).await?;
+    if !locked {
+        return Ok(Some(Answer::InFlight));
+    }
+    let known: Option<(Vec<u8>, Json<Value>)> =
+        sqlx::query_as("SELECT body_hash, answer FROM idempotency WHERE key_id = $1 AND idempotency_key = $2")
+            .bind(once.key_id)
+            .bind(&once.idempotency_key)
+            .fetch_optional(&mut **transaction)
+            .await?;
+    Ok(known.map(|(hash, Json(answer))| if hash == once.body_hash { Answer::Again(answer) } else { Answer::OtherBody }))
+}
+
+async fn pull(
+    transaction: &mut Transaction<'_, Postgres>,
+    trigger: &Trigger,
+    cause: &Cause,
+    trace: Option<TraceContext>,
+    outgoing: &Outgoing,
+) -> Result<Notification, NotChanged> {
+    let key = (trigger.tenant.clone(), key_of(&trigger.dedup_key));
+    let mut subject = subjects::lock(transaction, BTreeSet::from([key.clone()])).await?.remove(&key).unwrap_or_default();
+    let signal = trigger.signal(&subject, cause.at);
+    signal.check().map_err(|problem| Failure::from(Poison::new("unstorable", problem.to_string())))?;
+    let version = subject.apply(&signal, cause).ok_or_else(|| Failure::fatal("a trigger of the API is never late"))?;
+    subjects::save(transaction, std::iter::once((&key, &subject))).await?;
+    change::add(transaction, &version, trace, outgoing).await?;
+    Ok(version)
+}
+
+async fn obey(
+    transaction: &mut Transaction<'_, Postgres>,
+    (tenant, dedup_key): (&str, &str),
+    command: &Command,
+    cause: &Cause,
+    trace: Option<TraceContext>,
+    outgoing: &Outgoing,
+) -> Result<Notification, NotChanged> {
+    let found: Option<String> = sqlx::query_scalar(
+        "SELECT dedup_key FROM notification WHERE tenant = $1 AND dedup_key IN ($2, $3) AND state <> 'RESOLVED' ORDER BY dedup_key = $2 DESC LIMIT 1",
+    )
+    .bind(tenant)
+    .bind(dedup_key)
+    .bind(key_of(dedup_key))
+    .fetch_optional(&mut **transaction)
+    .await?;
+    let key = (tenant.to_owned(), found.ok_or(NotChanged::Missing)?);
+    let subject = subjects::lock(transaction, BTreeSet::from([key.clone()])).await?.remove(&key).unwrap_or_default();
+    // Someone may have resolved it meanwhile.
+    let current = subject.current.filter(is_unresolved).ok_or(NotChanged::Missing)?;
+    let version = command.apply(&current, cause)?;
+    change::add(transaction, &version, trace, outgoing).await?;
+    Ok(version)
+}
