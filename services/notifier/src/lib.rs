@@ -4,9 +4,9 @@
 
 pub mod adapters;
 pub mod app;
+pub mod commands;
 pub mod config;
 pub mod domain;
-pub mod keys;
 
 /// Folder, binary, consumer group and OpenTelemetry service name.
 pub const NAME: &str = "notifier";

@@ -3,6 +3,7 @@
 
 mod access;
 mod actions;
+mod commands;
 mod configuration;
 mod endpoint;
 mod events;

@@ -12,8 +12,9 @@ use super::Store;
 use super::rows::EventRow;
 use crate::adapters::document::{EventDocument, Rfc3339};
 
+/// A row to be.
 #[derive(Serialize)]
-struct AuditDocument<'a> {
+pub(super) struct AuditDocument<'a> {
     notification_id: &'a str,
     version: i64,
     at: Rfc3339,
@@ -47,8 +48,12 @@ impl<'a> AuditDocument<'a> {
     }
 }
 
+pub(super) fn documents(versions: &[Notification]) -> Vec<AuditDocument<'_>> {
+    versions.iter().map(AuditDocument::of).collect()
+}
+
 pub(super) async fn append(transaction: &mut Transaction<'_, Postgres>, versions: &[Notification]) -> Result<(), sqlx::Error> {
-    let documents: Vec<AuditDocument<'_>> = versions.iter().map(AuditDocument::of).collect();
+    let documents = documents(versions);
     sqlx::query("INSERT INTO notification_event SELECT * FROM jsonb_populate_recordset(NULL::notification_event, $1)")
         .bind(Json(documents))
         .execute(&mut **transaction)

@@ -17,6 +17,7 @@ mod keys;
 mod list;
 mod outside;
 mod positions;
+mod rebuild;
 mod rows;
 mod secret;
 mod snoozes;
@@ -38,6 +39,7 @@ pub use keys::{KeyRow, NewKey};
 pub use list::{After, Listed};
 pub use outside::{Answer, Once, Told};
 pub use positions::Advance;
+pub use rebuild::Rebuild;
 pub use tickets::OpenedTicket;
 
 use crate::config::DatabaseConfig;

@@ -1,26 +1,15 @@
 //! `notifier keys`: API keys from the command line, straight in the database.
 
-use std::io::Write as _;
-use std::process::ExitCode;
-
-use anyhow::Context as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Subcommand;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::print;
 use crate::adapters::db::{KeyRow, NewKey, Store};
 use crate::adapters::http::KEY_PREFIX;
-use crate::config::Config;
 use crate::domain::access::Scope;
-
-#[derive(Subcommand)]
-pub enum Command {
-    /// API keys: create, list, revoke.
-    #[command(subcommand)]
-    Keys(Keys),
-}
 
 #[derive(Subcommand)]
 pub enum Keys {
@@ -43,9 +32,7 @@ pub enum Keys {
     Revoke { key_id: Uuid },
 }
 
-pub async fn run(config: Config, Command::Keys(command): Command) -> anyhow::Result<ExitCode> {
-    let store = Store::new(&config.database)?;
-    store.migrate().await.context("the database cannot be prepared")?;
+pub(super) async fn run(store: &Store, command: Keys) -> anyhow::Result<()> {
     match command {
         Keys::Create { name, tenant, scopes, days } => {
             let secret = format!("{KEY_PREFIX}{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
@@ -62,7 +49,7 @@ pub async fn run(config: Config, Command::Keys(command): Command) -> anyhow::Res
             anyhow::ensure!(store.revoke_key(key_id).await?, "there is no key {key_id} that could be revoked");
         }
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 fn line(key: &KeyRow) -> String {
@@ -74,8 +61,4 @@ fn line(key: &KeyRow) -> String {
         (None, None) => "good".to_owned(),
     };
     format!("{}  {:<12} {:<24} {:<16} {state}", principal.key_id, principal.tenant, principal.name, scopes.join(","))
-}
-
-fn print(text: &str) -> std::io::Result<()> {
-    writeln!(std::io::stdout(), "{text}")
 }
