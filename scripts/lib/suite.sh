@@ -36,6 +36,8 @@ export_environment() {
   export NOTIFIER__API__LISTEN=127.0.0.1:${PORT[notifier-api]}
   BOOTSTRAP_KEY_FILE=$(api_key_file)
   export BOOTSTRAP_KEY_FILE
+  NOTIFIER__SECRETS__KEY_FILE=$(secret_file notifier-secrets-key)
+  export NOTIFIER__SECRETS__KEY_FILE
 }
 
 mqtt_url() { echo "mqtt://127.0.0.1:${PORT[mosquitto]}"; }

@@ -83,7 +83,7 @@ mod tests {
             reason: None,
         };
         let mut subject = Subject::default();
-        let mut tell = |subject: &mut Subject, second| subject.apply(&trigger.signal(subject, at(second)), &cause(second)).unwrap();
+        let tell = |subject: &mut Subject, second| subject.apply(&trigger.signal(subject, at(second)), &cause(second)).unwrap();
         let first = tell(&mut subject, 5);
         assert_eq!((first.dedup_key.as_str(), first.change.actor.as_str(), first.version), ("external/door", "building", 1));
         // Even by a clock that is behind.
