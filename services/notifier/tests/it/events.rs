@@ -62,16 +62,29 @@ async fn a_request_with_an_idempotency_key_has_its_effect_once() {
     problem(tell(&replica, Some("k1"), &changed).await, StatusCode::UNPROCESSABLE_ENTITY).await;
     problem(tell(&replica, Some(""), &trigger).await, StatusCode::BAD_REQUEST).await;
 
+    // While the first is under way, held up by someone who changes the same notification, the second is told so.
+    let mut holding = world.pool.begin().await.unwrap();
+    sqlx::query("SELECT 1 FROM notification_key FOR UPDATE").execute(&mut *holding).await.unwrap();
+    let under_way = async {
+        let held = "pg_locks WHERE locktype = 'advisory' AND granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        eventually("the first is under way", || async { (world.count(held).await > 0).then_some(()) }).await;
+        let refused = problem(tell(&other, Some("k4"), &trigger).await, StatusCode::CONFLICT).await;
+        assert_eq!(refused["detail"], "The same request is being worked on.");
+        holding.rollback().await.unwrap();
+    };
+    let (held_up, ()) = tokio::join!(tell(&replica, Some("k4"), &trigger), under_way);
+    assert_eq!(held_up.status(), StatusCode::OK);
+
     // At the same time: one has the effect, the others are told that, or to wait.
     let asked =
         futures::future::join_all((0..12).map(|turn| tell(if turn % 2 == 0 { &replica } else { &other }, Some("k2"), &trigger))).await;
     let statuses: Vec<StatusCode> = asked.iter().map(reqwest::Response::status).collect();
     assert!(statuses.iter().all(|status| [StatusCode::OK, StatusCode::CONFLICT].contains(status)), "{statuses:?}");
     assert!(statuses.contains(&StatusCode::OK));
-    assert_eq!(world.count("notification_event").await, 2);
+    assert_eq!(world.count("notification_event").await, 3);
     // What failed is no answer: the key is still good.
     problem(tell(&replica, Some("k3"), &json!({ "action": "resolve", "dedup_key": "nothing" })).await, StatusCode::NOT_FOUND).await;
-    assert_eq!(world.count("idempotency").await, 2);
+    assert_eq!(world.count("idempotency").await, 3);
     replica.stop().await;
     other.stop().await;
 }

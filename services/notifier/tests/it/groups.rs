@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use events::{AlertState, DeviceState, DeviceStatus, Severity, TemperatureAlert, Timestamp};
+use notifier::adapters::db::{Limits, Store};
 use reqwest::StatusCode;
 use serde_json::json;
 use testkit::eventually;
@@ -39,6 +40,31 @@ async fn a_group_is_told_of_once_by_two_replicas_and_of_its_end_once() {
     assert_eq!((ids.len(), world.count("webhook_delivery").await as usize), (all.len(), all.len()));
     replica.stop().await;
     other.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_would_take_a_group_one_tells() {
+    let world = World::new().await;
+    let replica = world.start().await;
+    let endpoint = Endpoint::start().await;
+    endpoint.configure(&replica, json!({ "receiver": "ops", "group_by": ["device_id"], "group_wait": "1h" })).await;
+    let alerts: Vec<TemperatureAlert> = (0..30).map(|index| firing(&format!("sensor-{index}"))).collect();
+    world.alerts(&alerts, 30).await;
+    eventually("all are in their groups", || async { (world.count("delivery_group").await == 30).then_some(()) }).await;
+    replica.stop().await;
+    sqlx::query("UPDATE delivery_group SET next_flush_at = now()").execute(&world.pool).await.unwrap();
+    let minute = Duration::from_mins(1);
+    let limits = Limits { per_minute: 1_000, give_up_after: minute, heartbeat: minute };
+    let store = Store::new(&world.config(&[]).database).unwrap();
+    let take_all = async || {
+        let mut made = 0;
+        while let Some(flushed) = store.flush_group(&limits).await.unwrap() {
+            made += flushed.deliveries;
+        }
+        made
+    };
+    let made = futures::future::join_all((0..8).map(|_| take_all())).await;
+    assert_eq!((made.iter().sum::<usize>(), world.count("webhook_delivery").await), (30, 30), "{made:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
