@@ -24,6 +24,9 @@ pub struct Device {
     /// First bytes of the digest of the model that scored last.
     scored_by: [u8; 8],
     pub metrics: BTreeMap<String, Metric>,
+    /// What the batch step made of the reading that is worked on next.
+    #[serde(skip)]
+    prepared: Option<(Looked, f32)>,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -34,6 +37,16 @@ pub struct Metric {
     pub(crate) last_value: f64,
     /// The model that opened what is open: the anomaly's id is made of its name.
     pub(crate) opened_by: Option<events::Model>,
+}
+
+impl Device {
+    /// Known names are not copied: this is the way of every reading.
+    fn metric(&mut self, name: &str) -> &mut Metric {
+        if !self.metrics.contains_key(name) {
+            self.metrics.insert(name.to_owned(), Metric::default());
+        }
+        self.metrics.get_mut(name).unwrap_or_else(|| unreachable!("it was put there"))
+    }
 }
 
 impl State for Device {
@@ -63,6 +76,23 @@ pub enum Judged {
     Duplicate,
     Late,
     Scored(Scored),
+}
+
+/// A reading before the network has had its word.
+#[derive(Clone, Copy, Debug)]
+enum Looked {
+    /// It ends here.
+    Judged(Judged),
+    Observed(Observation),
+}
+
+impl Looked {
+    fn row(&self) -> Option<Row> {
+        match self {
+            Self::Observed(observation) if observation.ready => Some(observation.row),
+            Self::Observed(_) | Self::Judged(_) => None,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,36 +127,69 @@ impl Detection {
         self.sensitivity.of(device_id, metric)
     }
 
+    /// Looks at readings of different devices and asks the network once; [`judge`](Self::judge) then takes each. Poison is
+    /// left to it.
+    pub(crate) fn prepare(&self, batch: &mut [(&Reading, Device)]) -> Result<(), Failure> {
+        let mut rows = Vec::with_capacity(batch.len());
+        for (reading, device) in &mut *batch {
+            device.prepared = self.look(reading, device).ok().map(|looked| (looked, 0.0));
+            rows.extend(device.prepared.and_then(|(looked, _)| looked.row()));
+        }
+        let mut logits = self.logits(&rows)?.into_iter();
+        for (_, device) in batch {
+            if let Some((looked, logit)) = &mut device.prepared
+                && looked.row().is_some()
+            {
+                *logit = logits.next().unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
+
     /// Scores a reading in the light of those before it. Poison leaves the device as it was.
     pub fn judge(&self, reading: &Reading, device: &mut Device) -> Result<Judged, Failure> {
+        let (looked, logit) = if let Some(prepared) = device.prepared.take() {
+            prepared
+        } else {
+            let looked = self.look(reading, device)?;
+            let logits = self.logits(looked.row().as_slice())?;
+            (looked, logits.first().copied().unwrap_or_default())
+        };
+        match looked {
+            Looked::Judged(judged) => Ok(judged),
+            Looked::Observed(observation) => Ok(Judged::Scored(self.conclude(reading, device, observation, logit))),
+        }
+    }
+
+    fn look(&self, reading: &Reading, device: &mut Device) -> Result<Looked, Failure> {
         if !reading.value.is_finite() {
             return Err(Poison::new("not_finite", format!("{} is {}", reading.metric, reading.value)).into());
         }
         if !reading.is_fresh() {
-            return Ok(Judged::Retained);
+            return Ok(Looked::Judged(Judged::Retained));
         }
         self.take_over(device);
         device.last_received = device.last_received.max(reading.received_at);
         device.about.follow(reading);
-        // Known names are not copied: this is the way of every reading.
-        let metric = match device.metrics.get_mut(&reading.metric) {
-            Some(metric) => metric,
-            None => device.metrics.entry(reading.metric.clone()).or_default(),
-        };
+        let metric = device.metric(&reading.metric);
         match metric.seen.arrive(reading) {
             Arrival::New => {}
-            Arrival::Duplicate => return Ok(Judged::Duplicate),
-            Arrival::Late => return Ok(Judged::Late),
+            Arrival::Duplicate => return Ok(Looked::Judged(Judged::Duplicate)),
+            Arrival::Late => return Ok(Looked::Judged(Judged::Late)),
         }
         let at = reading.measured_at.as_micros();
-        let observation = metric.memory.observe(at, reading.value).map_err(|_| Poison::new("not_finite", reading.metric.clone()))?;
-        let logit = if observation.ready { self.logit(&observation.row)? } else { 0.0 };
+        let observed = metric.memory.observe(at, reading.value);
+        Ok(Looked::Observed(observed.map_err(|_| Poison::new("not_finite", reading.metric.clone()))?))
+    }
+
+    fn conclude(&self, reading: &Reading, device: &mut Device, observation: Observation, logit: f32) -> Scored {
+        let metric = device.metric(&reading.metric);
         let open_logit = metric.memory.open_logit(&observation, &self.manifest.calibration);
         let score = metric.memory.score(&observation, logit, &self.manifest.calibration);
         let thresholds = self.sensitivity.of(&reading.device_id, &reading.metric);
-        let transition = metric.lifecycle.on_score(at, score, &thresholds);
+        let transition = metric.lifecycle.on_score(reading.measured_at.as_micros(), score, &thresholds);
         metric.last_value = reading.value;
-        Ok(Judged::Scored(Scored { observation, logit, open_logit, score, thresholds, transition }))
+        Scored { observation, logit, open_logit, score, thresholds, transition }
     }
 
     /// A device another model scored until now: what its usual logits are is learned anew.
@@ -137,11 +200,14 @@ impl Detection {
         }
     }
 
-    fn logit(&self, row: &Row) -> Result<f32, Failure> {
+    fn logits(&self, rows: &[Row]) -> Result<Vec<f32>, Failure> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         let started = std::time::Instant::now();
-        let logits = self.scorer.lock().unwrap_or_else(PoisonError::into_inner).logits(&[*row]).map_err(Failure::fatal)?;
+        let logits = self.scorer.lock().unwrap_or_else(PoisonError::into_inner).logits(rows).map_err(Failure::fatal)?;
         self.inference.observe(started.elapsed().as_secs_f64());
-        Ok(logits.first().copied().unwrap_or_default())
+        Ok(logits)
     }
 
     /// What spoke for a row, the strongest first.

@@ -107,9 +107,14 @@ impl Operator for DetectorOperator {
     type State = Device;
 
     const STAGE: &'static str = DEFINITION.name;
+    const BATCH: usize = 64;
 
     fn received_at(&self, reading: &Reading) -> Timestamp {
         reading.received_at
+    }
+
+    fn prepare(&self, batch: &mut [(&Reading, Device)]) -> Result<(), Failure> {
+        self.detection.prepare(batch)
     }
 
     fn on_event(&self, _key: &str, reading: &Reading, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {

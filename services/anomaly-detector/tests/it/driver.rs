@@ -145,3 +145,18 @@ fn what_is_open_of_a_device_that_falls_silent_for_long_is_closed_and_the_device_
     assert_eq!(closed.changed_at, at(201).saturating_add(FORGET_AFTER));
     assert_eq!(closed.labels["reason"], "device_silent");
 }
+
+#[test]
+fn readings_judged_together_leave_the_same_anomalies_and_states_to_the_bit() {
+    for seed in testkit::seeds() {
+        let log = log(seed);
+        let (mut alone, mut together) = (driver(&log), driver(&log));
+        (0..log.len()).for_each(|_| alone.process(1).unwrap());
+        assert!(alone.finish().unwrap().len() >= 2, "seed {seed}");
+        assert_eq!(alone.said(), together.finish().unwrap(), "seed {seed}");
+        for device in ["sensor-1", "sensor-2", "sensor-3"] {
+            let bytes = |driver: &Driver<DetectorOperator>| postcard::to_stdvec(driver.state(device).unwrap()).unwrap();
+            assert!(bytes(&alone) == bytes(&together), "{device}, seed {seed}");
+        }
+    }
+}
