@@ -8,7 +8,10 @@ trained on synthetic streams and the other categories' files, and the binary (`s
 also measured then: synthetic only, and one network trained on all. Nothing is chosen by these figures.
 """
 
-import argparse, json, pathlib, subprocess, sys, tempfile, time
+import argparse, json, os, pathlib, subprocess, sys, tempfile, time
+
+# The bits of a sum must not depend on how many cores there are.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 

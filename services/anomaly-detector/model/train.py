@@ -12,6 +12,9 @@ bit for bit, on the same machine and library versions.
 
 import argparse, concurrent.futures, hashlib, json, os, pathlib, subprocess, tempfile, time
 
+# The bits of a sum must not depend on how many cores there are.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 
 import history, nab, synthetic
