@@ -1,10 +1,11 @@
 //! Endpoints that answer well, badly or not at all.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use testkit::{Process, eventually, free_port};
+use testkit::{Process, eventually, eventually_within, free_port};
 
 use crate::endpoint::{Answer, Endpoint, quickly};
 use crate::world::{KEY, Replica, SECRETS_KEY, World, firing, problem};
@@ -200,4 +201,56 @@ async fn a_sender_that_is_killed_loses_nothing_and_repeats_under_the_same_id() {
     eventually("it is delivered", || async { (world.count("webhook_delivery WHERE state = 'DELIVERED'").await == 1).then_some(()) }).await;
     assert_eq!(world.count("webhook_delivery").await, 1);
     again.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_replicas_killed_in_turn_make_every_notification_once_and_tell_each_under_one_id() {
+    const ALERTS: usize = 150;
+    let world = World::new().await;
+    let endpoint = Endpoint::start().await;
+    let environment = |listen: &str| {
+        world.environment(&[
+            ("NOTIFIER__API__LISTEN", listen),
+            ("NOTIFIER__SECRETS__KEY", SECRETS_KEY),
+            ("NOTIFIER__DELIVERY__ALLOWED_NETWORKS", "[\"127.0.0.0/8\"]"),
+            ("NOTIFIER__DELIVERY__LEASE", "1s"),
+            ("NOTIFIER__DELIVERY__TIMEOUT", "500ms"),
+            ("NOTIFIER__DELIVERY__PER_MINUTE", "1000000"),
+        ])
+    };
+    let listen = format!("127.0.0.1:{}", free_port());
+    let mut replicas =
+        [Process::start("notifier", &environment(&listen)).await, Process::start("notifier", &environment("127.0.0.1:0")).await];
+    let http = reqwest::Client::new();
+    let routes = json!({ "receiver": "ops", "group_by": ["device_id"], "group_wait": "50ms" });
+    for (path, body) in [
+        ("webhooks/hook", json!({ "url": endpoint.url, "concurrency": 16, "rate_per_second": 1000 })),
+        ("receivers/ops", json!({ "webhooks": ["hook"] })),
+        ("routes", routes),
+    ] {
+        let put = http.put(format!("http://{listen}/v1/{path}")).bearer_auth(KEY).json(&body).send().await.unwrap();
+        assert!(put.status().is_success(), "{path}");
+    }
+    let alerts: Vec<_> = (0..ALERTS).map(|index| firing(&format!("sensor-{index:03}"))).collect();
+    for (turn, some) in alerts.chunks(ALERTS / 3).enumerate() {
+        world.kit.publish(some).await;
+        // Something of it is under way, then one of them dies.
+        let so_far = turn * ALERTS / 3 + 1;
+        eventually("some are told", || async { (endpoint.received().len() >= so_far).then_some(()) }).await;
+        let replica = &mut replicas[turn % 2];
+        replica.kill();
+        replica.restart();
+        replica.ready().await;
+    }
+    eventually_within(Duration::from_mins(1), "all are delivered", || async {
+        (world.count("webhook_delivery WHERE state = 'DELIVERED'").await == ALERTS as i64).then_some(())
+    })
+    .await;
+    assert_eq!((world.count("notification").await, world.count("notification_event").await), (ALERTS as i64, ALERTS as i64));
+    assert_eq!(world.count("webhook_delivery").await, ALERTS as i64);
+    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for received in endpoint.received() {
+        ids.entry(received.devices().remove(0)).or_default().insert(received.id().to_owned());
+    }
+    assert_eq!((ids.len(), ids.values().filter(|ids| ids.len() > 1).count()), (ALERTS, 0));
 }

@@ -61,28 +61,13 @@ impl Store {
         outgoing: &Outgoing,
     ) -> Result<Answer, NotChanged> {
         let mut transaction = self.pool.begin().await?;
-        if let Some(once) = once
-            && let Some(answer) = before(&mut transaction, once).await?
-        {
-            return Ok(answer);
+        let answer = answer(&mut transaction, told, once, cause, trace, outgoing).await;
+        // Awaited either way: who asks again right after the answer must not meet the lock of the first time.
+        match &answer {
+            Ok(Answer::New(_)) => transaction.commit().await?,
+            _ => transaction.rollback().await?,
         }
-        let version = match told {
-            Told::Trigger(trigger) => pull(&mut transaction, trigger, cause, trace, outgoing).await?,
-            Told::Command { tenant, dedup_key, command } => {
-                obey(&mut transaction, (tenant, dedup_key), command, cause, trace, outgoing).await?
-            }
-        };
-        if let Some(once) = once {
-            sqlx::query("INSERT INTO idempotency (key_id, idempotency_key, body_hash, status, answer) VALUES ($1, $2, $3, 200, $4)")
-                .bind(once.key_id)
-                .bind(&once.idempotency_key)
-                .bind(&once.body_hash)
-                .bind(Json(NotificationDocument::from(&version)))
-                .execute(&mut *transaction)
-                .await?;
-        }
-        transaction.commit().await?;
-        Ok(Answer::New(Box::new(version)))
+        answer
     }
 
     /// Forgets answers that are older than that.
@@ -90,6 +75,35 @@ impl Store {
         let forget = sqlx::query("DELETE FROM idempotency WHERE created_at < now() - make_interval(secs => $1)");
         forget.bind(age.as_secs_f64()).execute(&self.pool).await.map(drop)
     }
+}
+
+async fn answer(
+    transaction: &mut Transaction<'_, Postgres>,
+    told: &Told,
+    once: Option<&Once>,
+    cause: &Cause,
+    trace: Option<TraceContext>,
+    outgoing: &Outgoing,
+) -> Result<Answer, NotChanged> {
+    if let Some(once) = once
+        && let Some(answer) = before(transaction, once).await?
+    {
+        return Ok(answer);
+    }
+    let version = match told {
+        Told::Trigger(trigger) => pull(transaction, trigger, cause, trace, outgoing).await?,
+        Told::Command { tenant, dedup_key, command } => obey(transaction, (tenant, dedup_key), command, cause, trace, outgoing).await?,
+    };
+    if let Some(once) = once {
+        sqlx::query("INSERT INTO idempotency (key_id, idempotency_key, body_hash, status, answer) VALUES ($1, $2, $3, 200, $4)")
+            .bind(once.key_id)
+            .bind(&once.idempotency_key)
+            .bind(&once.body_hash)
+            .bind(Json(NotificationDocument::from(&version)))
+            .execute(&mut **transaction)
+            .await?;
+    }
+    Ok(Answer::New(Box::new(version)))
 }
 
 /// What is known of a request; `None`: it is new, and nobody else works on it until the transaction ends.
