@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use outbox_relay::adapters::postgres::{Dead, Extent, Store};
-use outbox_relay::domain::{Lease, Path, RowId, Seen, Slot};
+use outbox_relay::domain::{Lease, Path, Row, RowId, Seen, Slot};
 use testkit::eventually;
 
 use crate::fixture::Fixture;
@@ -119,4 +119,34 @@ async fn reading_and_deleting_never_scan_the_whole_outbox() {
     .await;
     // Building the indexes counts as a few; a plan that scans would add one a round at least.
     assert!(sequential < ROUNDS, "{sequential} scans in {ROUNDS} rounds");
+}
+
+/// Rows that were deleted stay for as long as someone sees them; deleting more of them walks over none.
+#[tokio::test]
+async fn deleting_goes_straight_to_its_rows() {
+    let fixture = Fixture::new().await;
+    let store = fixture.store();
+    let mut sees = fixture.pool.begin().await.unwrap();
+    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox").execute(&mut *sees).await.unwrap();
+    let leases = store.claim("relay", &all_slots(), LONG).await.unwrap();
+    let wide = Extent { rows: 100, path: Path::Slots { each: 100 }, bytes: 1_000_000, ..EXTENT };
+    let mut above = RowId(0);
+    for round in 0..ROUNDS {
+        let events: Vec<_> = (0..100).map(|n| event(&fixture.topic, &format!("n-{n}"), round.to_string())).collect();
+        write(&fixture.pool, &events).await;
+        let rows = store.pending(&leases, &[], Extent { above, ..wide }).await.unwrap();
+        above = rows[rows.len() - 1].id;
+        let seen: Vec<_> = rows.iter().map(Row::seen).collect();
+        assert_eq!(store.delete("relay", &leases, &seen, false).await.unwrap(), 100);
+    }
+    store.close().await;
+    sees.rollback().await.unwrap();
+    let read = "SELECT idx_tup_read, (SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'outbox')
+                FROM pg_stat_user_indexes WHERE indexrelname = 'outbox_pkey'";
+    let walked = eventually("the deletions are counted", || async {
+        let (walked, deleted): (i64, i64) = sqlx::query_as(read).fetch_one(&fixture.pool).await.unwrap();
+        (deleted == ROUNDS * 100).then_some(walked)
+    })
+    .await;
+    assert_eq!(walked, 0, "entries of the primary key");
 }

@@ -58,10 +58,16 @@ const HELD: &str = "ARRAY(
     )";
 
 /// Rows are found where they were read: an index would cost more than the rest. The id tells whether it is still the same.
+/// `OFFSET 0` leaves the planner no other way than place by place: while the outbox is nearly empty it would rather walk
+/// through all of it, dead rows included.
 fn delete() -> String {
     format!(
-        "DELETE FROM outbox USING unnest($4::bigint[], $5::tid[]) AS seen (id, place)
-         WHERE outbox.ctid = seen.place AND outbox.id = seen.id AND outbox.slot = ANY ({HELD})"
+        "DELETE FROM outbox WHERE outbox.ctid = ANY (ARRAY(
+             SELECT found.place FROM unnest($4::bigint[], $5::tid[]) AS seen (id, place) CROSS JOIN LATERAL (
+                 SELECT same.ctid AS place FROM outbox AS same
+                 WHERE same.ctid = seen.place AND same.id = seen.id AND same.slot = ANY ({HELD}) OFFSET 0
+             ) AS found
+         ))"
     )
 }
 
