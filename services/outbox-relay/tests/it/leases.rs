@@ -126,8 +126,8 @@ async fn reading_and_deleting_never_scan_the_whole_outbox() {
 async fn deleting_goes_straight_to_its_rows() {
     let fixture = Fixture::new().await;
     let store = fixture.store();
-    let mut sees = fixture.pool.begin().await.unwrap();
-    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox").execute(&mut *sees).await.unwrap();
+    let mut onlooker = fixture.pool.begin().await.unwrap();
+    sqlx::raw_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM outbox").execute(&mut *onlooker).await.unwrap();
     let leases = store.claim("relay", &all_slots(), LONG).await.unwrap();
     let wide = Extent { rows: 100, path: Path::Slots { each: 100 }, bytes: 1_000_000, ..EXTENT };
     let mut above = RowId(0);
@@ -140,7 +140,7 @@ async fn deleting_goes_straight_to_its_rows() {
         assert_eq!(store.delete("relay", &leases, &seen, false).await.unwrap(), 100);
     }
     store.close().await;
-    sees.rollback().await.unwrap();
+    onlooker.rollback().await.unwrap();
     let read = "SELECT idx_tup_read, (SELECT n_tup_del FROM pg_stat_user_tables WHERE relname = 'outbox')
                 FROM pg_stat_user_indexes WHERE indexrelname = 'outbox_pkey'";
     let walked = eventually("the deletions are counted", || async {
