@@ -14,10 +14,10 @@ arm64_lacks() {
 
 # What is for arm64, and an emulator, unpacked into a folder of our own; prints it.
 arm64_folder() {
-  local folder=${FIELDWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fieldwatch}/arm64 package
+  local folder=${FIELDWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fieldwatch}/arm64-sysroot package
   if [[ ! -e $folder/complete ]]; then
     rm -rf "$folder"
-    mkdir -p "$folder"/{lists/partial,cache/archives/partial,packages,root,emulator}
+    mkdir -p "$folder"/{lists/partial,cache/archives/partial,packages,sysroot,emulator}
     local apt=(apt-get -qq -o "Dir::State::Lists=$folder/lists" -o "Dir::Cache=$folder/cache")
     apt+=(-o APT::Sandbox::User=root -o APT::Architecture=arm64 -o APT::Architectures=arm64)
     # shellcheck disable=SC2086 # a list of names
@@ -25,13 +25,13 @@ arm64_folder() {
       cd "$folder/packages" && "${apt[@]}" update && "${apt[@]}" download $ARM64_PACKAGES &&
         apt-get -qq -o APT::Sandbox::User=root download qemu-user-static
     ) >&2 || return
-    for package in "$folder"/packages/*_arm64.deb; do dpkg-deb -x "$package" "$folder/root" || return; done
+    for package in "$folder"/packages/*_arm64.deb; do dpkg-deb -x "$package" "$folder/sysroot" || return; done
     dpkg-deb -x "$folder"/packages/qemu-user-static_*.deb "$folder/emulator" || return
     # One folder with lib and include, as openssl-sys and CMake look for them.
     mkdir -p "$folder/openssl/lib"
-    cp -rT "$folder/root/usr/include" "$folder/openssl/include"
-    cp -r "$folder/root/usr/include/aarch64-linux-gnu/." "$folder/openssl/include"
-    cp -a "$folder"/root/usr/lib/aarch64-linux-gnu/lib{ssl,crypto}* "$folder/openssl/lib"
+    cp -rT "$folder/sysroot/usr/include" "$folder/openssl/include"
+    cp -r "$folder/sysroot/usr/include/aarch64-linux-gnu/." "$folder/openssl/include"
+    cp -a "$folder"/sysroot/usr/lib/aarch64-linux-gnu/lib{ssl,crypto}* "$folder/openssl/lib"
     : >"$folder/complete"
   fi
   echo "$folder"
@@ -53,7 +53,7 @@ check_arm64() {
   scripts_infra up --yes || return
   bin=$(mktemp -d)
   ln -s "$ROOT/target/debug/fieldctl" "$bin/fieldctl"
-  printf '#!/bin/sh\nexec "%s" -L "%s" "%s" --config "%s" "$@"\n' "$folder/emulator/usr/bin/qemu-aarch64-static" "$folder/root" \
+  printf '#!/bin/sh\nexec "%s" -L "%s" "%s" --config "%s" "$@"\n' "$folder/emulator/usr/bin/qemu-aarch64-static" "$folder/sysroot" \
     "${CARGO_TARGET_DIR:-$ROOT/target}/$ARM64/debug/mqtt-bridge" "$ROOT/services/mqtt-bridge/edge.toml" >"$bin/mqtt-bridge"
   chmod +x "$bin/mqtt-bridge"
   (

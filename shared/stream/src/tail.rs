@@ -134,6 +134,67 @@ impl Tail {
     }
 }
 
+/// A topic from somewhere to the end it had when the reading began, each partition in its order: one that grows is not
+/// followed.
+pub struct ToEnd {
+    tail: Tail,
+    /// Partitions whose last record was not seen yet, nor their end, each with that end.
+    open: Offsets,
+}
+
+impl ToEnd {
+    /// `topic` is the full name. Blocks its thread for a few requests.
+    pub fn open(kafka: &KafkaConfig, client_id: &str, topic: &str, from: &From) -> Result<Self, Failure> {
+        let tail = Tail::open(kafka, client_id, topic, from)?;
+        let open = tail.ends()?.into_iter().filter(|(partition, end)| tail.offsets()[partition] < *end).collect();
+        Ok(Self { tail, open })
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The next record; `None` at the end. What is Transient is waited for: the client connects again by itself.
+    pub async fn next(&mut self) -> Result<Option<Record>, Failure> {
+        while !self.is_done() {
+            match self.step().await {
+                Ok(None) => {}
+                Ok(record) => return Ok(record),
+                Err(Failure::Transient(problem)) => tracing::warn!(problem, topic = self.tail.topic, "asked again"),
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(None)
+    }
+
+    /// One step towards the end; not every step brings a record.
+    pub async fn step(&mut self) -> Result<Option<Record>, Failure> {
+        match self.tail.next().await? {
+            Seen::Record(record) => {
+                let (partition, offset) = (record.position.partition, record.position.offset);
+                let Some(end) = self.open.get(&partition).copied() else { return Ok(None) };
+                if offset + 1 >= end {
+                    self.open.remove(&partition);
+                }
+                Ok((offset < end).then_some(record))
+            }
+            Seen::End(partition) => {
+                self.open.remove(&partition);
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl From {
+    /// One partition from `offset` on, and nothing of the others. Blocks its thread for a few requests.
+    pub fn only(kafka: &KafkaConfig, client_id: &str, topic: &str, partition: i32, offset: i64) -> Result<Self, Failure> {
+        let mut offsets = Tail::open(kafka, client_id, topic, &Self::End)?.next;
+        offsets.insert(partition, offset);
+        Ok(Self::Offsets(offsets))
+    }
+}
+
 fn partition_count(consumer: &StreamConsumer<Reader>, topic: &str) -> Result<usize, Failure> {
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());

@@ -13,8 +13,10 @@
 )]
 
 pub mod bench;
+mod cable;
 mod capture;
 pub mod chaos;
+pub mod cut;
 mod database;
 mod debezium;
 mod eventually;
@@ -30,6 +32,7 @@ mod running;
 mod seed;
 mod topics;
 
+pub use cable::Cable;
 pub use capture::{Capture, capture, capture_from};
 pub use database::Database;
 pub use debezium::Debezium;

@@ -9,11 +9,11 @@ use std::fmt::Write as _;
 
 use events::{Anomaly, DeviceKey, Event as _, Reading, Timestamp, topics};
 use stream::decode::decode;
-use stream::operator::{State, decode_snapshot};
-use stream::tail::From;
+use stream::operator::{LastSnapshot, last_snapshot};
+use stream::tail::{From, ToEnd};
 use stream::{Failure, KafkaConfig, Registry};
 
-use super::log;
+use super::CLIENT;
 use crate::adapters::Contribution;
 use crate::domain::lifecycle::Transition;
 use crate::stages::{Detection, Device, Judged, Scored};
@@ -42,14 +42,14 @@ pub async fn explain(config: &Config, detection: &Detection, wanted: &Wanted) ->
     let (kafka, key) = (&config.kafka, wanted.device.to_kafka_key());
     let registry = Registry::connect(&config.registry)?;
     let mut text = String::new();
-    let snapshot = if wanted.whole_log { None } else { snapshot::<Device>(kafka, DEFINITION.name, &key).await? };
+    let snapshot = if wanted.whole_log { None } else { last_snapshot::<Device>(kafka, CLIENT, DEFINITION.name, &key).await? };
     let readings = kafka.prefixed(topics::READINGS);
     let mut replay = Replay::default();
     let from = match snapshot {
-        Some((partition, device, next_offset)) => {
+        Some(LastSnapshot { partition, state, next_offset }) => {
             writeln!(text, "{key}: snapshot of partition {partition} at offset {next_offset}")?;
-            replay.device = device;
-            log::only(kafka, &readings, partition, next_offset)?
+            replay.device = state;
+            From::only(kafka, CLIENT, &readings, partition, next_offset)?
         }
         None if wanted.whole_log => {
             writeln!(text, "{key}: the whole log, without a snapshot")?;
@@ -60,46 +60,30 @@ pub async fn explain(config: &Config, detection: &Detection, wanted: &Wanted) ->
             From::Beginning
         }
     };
-    log::read(kafka, &readings, &from, async |record| {
-        let Some(value) = record.value.as_deref() else { return Ok(()) };
+    let mut log = ToEnd::open(kafka, CLIENT, &readings, &from)?;
+    while let Some(record) = log.next().await? {
+        let Some(value) = record.value.as_deref() else { continue };
         match decode::<Reading>(&registry, value).await {
-            Ok(reading) if reading.key() == key => replay.take(detection, &reading, wanted.scores),
-            Ok(_) | Err(Failure::Poison(_)) => Ok(()),
-            Err(failure) => Err(failure),
+            Ok(reading) if reading.key() == key => replay.take(detection, &reading, wanted.scores)?,
+            Ok(_) | Err(Failure::Poison(_)) => {}
+            Err(failure) => return Err(failure.into()),
         }
-    })
-    .await?;
+    }
     replay.describe(detection, &wanted.device, &mut text)?;
     describe_announced(&announced(kafka, &registry, &key).await?, &mut text)?;
     Ok(text)
 }
 
-/// Partition, state and next offset of a key's last snapshot.
-async fn snapshot<S: State>(kafka: &KafkaConfig, stage: &str, key: &str) -> anyhow::Result<Option<(i32, S, i64)>> {
-    let mut last = None;
-    log::read(kafka, &kafka.prefixed(&topics::state(stage)), &From::Beginning, async |record| {
-        if record.key.as_deref() == Some(key.as_bytes()) {
-            last = Some((record.position.partition, record.value));
-        }
-        Ok(())
-    })
-    .await?;
-    let Some((partition, Some(bytes))) = last else { return Ok(None) };
-    let (kept, next_offset) = decode_snapshot(&bytes)?;
-    Ok(Some((partition, kept, next_offset)))
-}
-
 async fn announced(kafka: &KafkaConfig, registry: &Registry, key: &str) -> Result<VecDeque<Anomaly>, Failure> {
     let mut announced = VecDeque::new();
-    log::read(kafka, &kafka.prefixed(topics::ANOMALIES), &From::Beginning, async |record| {
-        let Some(value) = record.value.as_deref().filter(|_| record.key.as_deref() == Some(key.as_bytes())) else { return Ok(()) };
+    let mut log = ToEnd::open(kafka, CLIENT, &kafka.prefixed(topics::ANOMALIES), &From::Beginning)?;
+    while let Some(record) = log.next().await? {
+        let Some(value) = record.value.as_deref().filter(|_| record.key.as_deref() == Some(key.as_bytes())) else { continue };
         announced.push_back(decode::<Anomaly>(registry, value).await?);
         if announced.len() > ANNOUNCED {
             announced.pop_front();
         }
-        Ok(())
-    })
-    .await?;
+    }
     Ok(announced)
 }
 

@@ -3,7 +3,6 @@
 mod error;
 mod explain;
 mod features;
-mod log;
 pub mod model;
 mod readings;
 mod score;
@@ -13,3 +12,6 @@ pub use explain::{Wanted, explain};
 pub use features::features;
 pub use readings::OnBadLine;
 pub use score::{ScoreOptions, score};
+
+/// Their name with Kafka.
+const CLIENT: &str = "anomaly-detector-commands";

@@ -18,7 +18,7 @@ use events::{
 };
 use proptest::prelude::*;
 use rand::{Rng, SeedableRng, rngs::StdRng};
-use testkit::temperature;
+use testkit::{cut, temperature};
 
 use crate::scorer;
 
@@ -68,36 +68,15 @@ fn log(seed: u64) -> Vec<Reading> {
     readings
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Process(usize),
-    Snapshot,
-    Commit,
-    Crash,
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![4 => (1..120_usize).prop_map(Act::Process), 1 => Just(Act::Snapshot), 2 => Just(Act::Commit), 1 => Just(Act::Crash)]
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 6, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn any_cut_leads_to_the_anomalies_of_no_cut(seed in 0..1_000_u64, acts in prop::collection::vec(act(), 0..40)) {
+    fn any_cut_leads_to_the_anomalies_of_no_cut(seed in 0..1_000_u64, cuts in prop::collection::vec(cut::cut(120), 0..40)) {
         let log = log(seed);
-        let mut cut = driver(&log);
-        for act in acts {
-            match act {
-                Act::Process(count) => cut.process(count).unwrap(),
-                Act::Snapshot => cut.snapshot().unwrap(),
-                Act::Commit => cut.commit().unwrap(),
-                Act::Crash => cut.crash().unwrap(),
-            }
-        }
         let mut uncut = driver(&log);
         let expected = uncut.finish().unwrap();
         prop_assert!(!expected.is_empty(), "nothing opened: the log shows nothing");
-        prop_assert_eq!(cut.finish().unwrap(), expected);
+        prop_assert_eq!(cut::run(driver(&log), &cuts), expected);
     }
 }
 

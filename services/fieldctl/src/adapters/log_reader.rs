@@ -1,29 +1,21 @@
 //! A topic from somewhere to where it ends now: what comes meanwhile is not waited for.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use stream::tail::{From, Seen, Tail};
+use stream::tail::{From, Tail, ToEnd};
 use stream::{Failure, KafkaConfig, Record};
 
 const CLIENT: &str = "fieldctl";
 /// Nothing at all for so long, not even word of an end: Kafka is away.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(crate) struct LogReader {
-    tail: Tail,
-    /// Partitions not yet seen to their end, each with that end.
-    open: BTreeMap<i32, i64>,
-}
+pub(crate) struct LogReader(ToEnd);
 
 impl LogReader {
     /// `topic` is the full name.
     pub(crate) fn open(kafka: &KafkaConfig, topic: &str, from: &From) -> anyhow::Result<Self> {
-        let tail = open_tail(kafka, topic, from)?;
-        let next = tail.offsets().clone();
-        let open = tail.ends()?.into_iter().filter(|(partition, end)| next.get(partition).is_some_and(|next| next < end)).collect();
-        Ok(Self { tail, open })
+        reach(kafka, topic, || ToEnd::open(kafka, CLIENT, topic, from)).map(Self)
     }
 
     /// One record; says what is there instead when it is not.
@@ -47,24 +39,11 @@ impl LogReader {
 
     /// The next record; `None` at the end.
     pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Record>> {
-        while !self.open.is_empty() {
-            match tokio::time::timeout(PATIENCE, self.tail.next()).await.context("Kafka does not answer")? {
-                Ok(Seen::Record(record)) => {
-                    let (partition, offset) = (record.position.partition, record.position.offset);
-                    let Some(end) = self.open.get(&partition) else { continue };
-                    let (is_within, is_last) = (offset < *end, offset + 1 >= *end);
-                    if is_last {
-                        self.open.remove(&partition);
-                    }
-                    if is_within {
-                        return Ok(Some(record));
-                    }
-                }
-                Ok(Seen::End(partition)) => {
-                    self.open.remove(&partition);
-                }
+        while !self.0.is_done() {
+            match tokio::time::timeout(PATIENCE, self.0.step()).await.context("Kafka does not answer")? {
                 // The client goes on trying by itself; patience ends it.
-                Err(Failure::Transient(_)) => {}
+                Ok(None) | Err(Failure::Transient(_)) => {}
+                Ok(record) => return Ok(record),
                 Err(failure) => return Err(failure.into()),
             }
         }
@@ -72,10 +51,14 @@ impl LogReader {
     }
 }
 
-/// Opens a tail; a few blocking requests.
+/// Opens a tail.
 pub(crate) fn open_tail(kafka: &KafkaConfig, topic: &str, from: &From) -> anyhow::Result<Tail> {
-    tokio::task::block_in_place(|| Tail::open(kafka, CLIENT, topic, from))
-        .with_context(|| format!("{topic} cannot be read at {}", kafka.brokers))
+    reach(kafka, topic, || Tail::open(kafka, CLIENT, topic, from))
+}
+
+/// A few blocking requests.
+fn reach<T>(kafka: &KafkaConfig, topic: &str, open: impl FnOnce() -> Result<T, Failure>) -> anyhow::Result<T> {
+    tokio::task::block_in_place(open).with_context(|| format!("{topic} cannot be read at {}", kafka.brokers))
 }
 
 /// The full name of `topic`, which may have the prefix already.

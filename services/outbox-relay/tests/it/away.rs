@@ -1,9 +1,8 @@
 //! Kafka or Postgres out of reach.
 
 use sqlx::AssertSqlSafe;
-use testkit::{MockKafka, eventually, free_port};
+use testkit::{Cable, MockKafka, eventually, free_port};
 
-use crate::cable::Cable;
 use crate::fixture::{Fixture, SHORT_LEASES, with_seeds};
 use crate::writers::{event, finish, start_writers, write};
 

@@ -8,7 +8,6 @@
 
 mod archive;
 mod away;
-mod cable;
 mod commands;
 mod debezium;
 mod fixture;

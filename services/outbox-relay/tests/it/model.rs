@@ -8,11 +8,10 @@ use outbox::OutboxEvent;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sqlx::{AssertSqlSafe, PgPool};
-use testkit::Process;
+use testkit::{Cable, Process};
 use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
-use crate::cable::Cable;
 use crate::fixture::{Fixture, with_seeds};
 use crate::writers::{event, finish};
 

@@ -11,9 +11,9 @@ use std::time::{Duration, SystemTime};
 use events::{AlertState, Reading, TemperatureAlert, Timestamp, topics};
 use stream::Registry;
 use stream::decode::decode;
-use stream::tail::From;
+use stream::tail::{From, ToEnd};
 
-use super::log;
+use super::CLIENT;
 use crate::Config;
 use crate::domain::{Rules, Simulation};
 
@@ -38,27 +38,27 @@ pub(super) async fn backtest(config: &Config, rules: Rules, since: Duration) -> 
     let mut partitions: BTreeMap<i32, Simulation> = BTreeMap::new();
     let mut compared: BTreeMap<String, Compared> = BTreeMap::new();
     let (mut readings, mut unreadable) = (0_u64, 0_u64);
-    log::read(&config.kafka, &config.kafka.prefixed(topics::READINGS), &from, async |record| {
-        let Some(value) = record.value.as_deref() else { return };
+    let mut log = ToEnd::open(&config.kafka, CLIENT, &config.kafka.prefixed(topics::READINGS), &from)?;
+    while let Some(record) = log.next().await? {
+        let Some(value) = record.value.as_deref() else { continue };
         let Ok(reading) = decode::<Reading>(&registry, value).await else {
             unreadable += 1;
-            return;
+            continue;
         };
         readings += 1;
         partitions.entry(record.position.partition).or_insert_with(|| Simulation::new(Arc::clone(&rules))).take(&reading);
-    })
-    .await?;
+    }
     for alert in partitions.values_mut().flat_map(Simulation::alerts).filter(begins) {
         compared.entry(alert.rule_id.clone()).or_default().would.insert(identity(&alert));
     }
-    log::read(&config.kafka, &config.kafka.prefixed(topics::TEMPERATURE_ALERTS), &from, async |record| {
-        let Some(value) = record.value.as_deref() else { return };
-        let Ok(alert) = decode::<TemperatureAlert>(&registry, value).await else { return };
+    let mut log = ToEnd::open(&config.kafka, CLIENT, &config.kafka.prefixed(topics::TEMPERATURE_ALERTS), &from)?;
+    while let Some(record) = log.next().await? {
+        let Some(value) = record.value.as_deref() else { continue };
+        let Ok(alert) = decode::<TemperatureAlert>(&registry, value).await else { continue };
         if begins(&alert) && alert.started_at >= begin {
             compared.entry(alert.rule_id.clone()).or_default().did.insert(identity(&alert));
         }
-    })
-    .await?;
+    }
     Ok(report(begin, readings, unreadable, &compared)?)
 }
 

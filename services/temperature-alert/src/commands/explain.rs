@@ -8,10 +8,10 @@ use std::sync::Arc;
 use events::{DeviceKey, Event as _, Reading, TemperatureAlert, Timestamp, topics};
 use stream::Registry;
 use stream::decode::decode;
-use stream::operator::decode_snapshot;
-use stream::tail::From;
+use stream::operator::{LastSnapshot, last_snapshot};
+use stream::tail::{From, ToEnd};
 
-use super::log;
+use super::CLIENT;
 use crate::domain::excursion::{Excursion, Phase, Sample};
 use crate::domain::rules::{Rule, Settings, Side};
 use crate::domain::{Device, Simulation, Span};
@@ -22,23 +22,14 @@ pub(super) async fn explain(config: &Config, device: &DeviceKey) -> anyhow::Resu
     let rules = Arc::new(config.rules.load().map_err(anyhow::Error::msg)?);
     let registry = Registry::connect(&config.registry)?;
 
-    let mut snapshot = None;
-    let state_topic = kafka.prefixed(&format!("state.{}.v1", DEFINITION.name));
-    log::read(kafka, &state_topic, &From::Beginning, async |record| {
-        if record.key.as_deref() == Some(key.as_bytes()) {
-            snapshot = Some((record.position.partition, record.value));
-        }
-    })
-    .await?;
-
+    let snapshot = last_snapshot::<Device>(kafka, CLIENT, DEFINITION.name, &key).await?;
     let mut simulation = Simulation::new(rules);
     let mut text = String::new();
     let readings = kafka.prefixed(topics::READINGS);
-    let (from, next_offset) = if let Some((partition, Some(bytes))) = snapshot {
-        let (state, next_offset) = decode_snapshot::<Device>(&bytes)?;
+    let (from, next_offset) = if let Some(LastSnapshot { partition, state, next_offset }) = snapshot {
         writeln!(text, "{key}: snapshot of partition {partition} at offset {next_offset}")?;
         simulation.restore(&key, state, Timestamp::MIN);
-        (log::only(kafka, &readings, partition, next_offset)?, next_offset)
+        (From::only(kafka, CLIENT, &readings, partition, next_offset)?, next_offset)
     } else {
         writeln!(text, "{key}: no snapshot; the whole log is read")?;
         (From::Beginning, 0)
@@ -48,17 +39,17 @@ pub(super) async fn explain(config: &Config, device: &DeviceKey) -> anyhow::Resu
     let mut own = Vec::new();
     let mut partition_of_device = None;
     let mut times: Vec<(i32, Timestamp)> = Vec::new();
-    log::read(kafka, &readings, &from, async |record| {
-        let Some(value) = record.value.as_deref() else { return };
-        let Ok(reading) = decode::<Reading>(&registry, value).await else { return };
+    let mut log = ToEnd::open(kafka, CLIENT, &readings, &from)?;
+    while let Some(record) = log.next().await? {
+        let Some(value) = record.value.as_deref() else { continue };
+        let Ok(reading) = decode::<Reading>(&registry, value).await else { continue };
         let partition = record.position.partition;
         times.push((partition, reading.received_at));
         if reading.key() == key {
             partition_of_device = Some(partition);
             own.push((times.len() - 1, reading));
         }
-    })
-    .await?;
+    }
     let mut own = own.into_iter().peekable();
     let mut taken = 0;
     for (number, (partition, received_at)) in times.into_iter().enumerate() {

@@ -2,7 +2,6 @@
 
 mod backtest;
 mod explain;
-mod log;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,6 +11,8 @@ use clap::{Args, Subcommand};
 
 use crate::{Config, language, rule_tests};
 
+/// Their name with Kafka.
+const CLIENT: &str = "temperature-alert-rules";
 /// `EX_DATAERR`: the file has mistakes.
 const EXIT_REFUSED: u8 = 65;
 

@@ -11,7 +11,7 @@ use stream::operator::driver::{Driver, Said};
 use temperature_alert::domain::{Rules, Simulation};
 use temperature_alert::language;
 use temperature_alert::operator::AlertOperator;
-use testkit::temperature;
+use testkit::{cut, temperature};
 
 /// Every feature at once.
 const RULES: &str = r#"
@@ -24,23 +24,6 @@ rules:
   - {id: capped, metric: temperature, above: 27, max_active: 1, no_data: 20m, severity: WARNING, overrides: [{devices: [sensor-2], above: 30}]}
 forget_after: 2h
 "#;
-
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Process(usize),
-    Snapshot,
-    Commit,
-    Crash,
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        4 => (1..30_usize).prop_map(Act::Process),
-        1 => Just(Act::Snapshot),
-        2 => Just(Act::Commit),
-        1 => Just(Act::Crash),
-    ]
-}
 
 /// Readings of a few devices with repeats, late ones and silences.
 fn log() -> impl Strategy<Value = Vec<Reading>> {
@@ -94,17 +77,8 @@ fn alerts(log: &[Reading]) -> Vec<TemperatureAlert> {
 
 proptest! {
     #[test]
-    fn any_cut_leads_to_the_alerts_of_no_cut(log in log(), acts in prop::collection::vec(act(), 0..60)) {
-        let mut driver = driver(&log);
-        for act in acts {
-            match act {
-                Act::Process(count) => driver.process(count).unwrap(),
-                Act::Snapshot => driver.snapshot().unwrap(),
-                Act::Commit => driver.commit().unwrap(),
-                Act::Crash => driver.crash().unwrap(),
-            }
-        }
-        prop_assert_eq!(driver.finish().unwrap(), uninterrupted(&log));
+    fn any_cut_leads_to_the_alerts_of_no_cut(log in log(), cuts in prop::collection::vec(cut::cut(30), 0..60)) {
+        prop_assert_eq!(cut::run(driver(&log), &cuts), uninterrupted(&log));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::Operator;
 use super::partition::{Origin, PartitionState, Snapshot, SnapshotBounds, Step};
 use super::progress::Progress;
 use super::state::{StateFormat, decode_snapshot};
-use super::wave::Wave;
+use super::wave::{Wave, prepare};
 use crate::record::Cause;
 use crate::{EventWriter, Failure, OutRecord};
 
@@ -67,14 +67,15 @@ impl<O: Operator> Driver<O> {
         let next = self.partition.next_offset as usize;
         for (key, event) in self.log.iter().skip(next).take(count) {
             let at = self.operator.received_at(event);
-            if !wave.admits::<O>(&self.partition, key, at) {
+            let mark = wave.mark(self.partition.number, key);
+            if !wave.admits::<O>(&self.partition, mark, at) {
                 end_wave(&mut self.partition, &self.operator, &self.writer, &mut wave, &mut records)?;
             }
             // Its timers run first.
             if O::BATCH == 1 || self.partition.has_due(at) {
                 apply(&mut self.partition, &step(&self.operator, &self.writer), (key, event), &mut records)?;
             } else {
-                wave.push(self.partition.number, key, (key.as_str(), event));
+                wave.push(mark, (key.as_str(), event));
             }
         }
         end_wave(&mut self.partition, &self.operator, &self.writer, &mut wave, &mut records)?;
@@ -202,11 +203,8 @@ fn end_wave<O: Operator>(
     records: &mut Vec<OutRecord>,
 ) -> Result<(), Failure> {
     let events = wave.end();
-    let mut batch: Vec<_> = events.iter().map(|(key, event)| (*event, partition.lend(key))).collect();
-    operator.prepare(&mut batch)?;
-    for ((key, _), (_, state)) in events.iter().zip(batch) {
-        partition.take_back(key, state);
-    }
+    let number = partition.number;
+    prepare(operator, partition, |partition, _| Some(partition), events.iter().map(|(key, event)| (number, *key, *event)))?;
     let step = Step { prepared: true, ..step(operator, writer) };
     events.into_iter().try_for_each(|event| apply(partition, &step, event, records))
 }

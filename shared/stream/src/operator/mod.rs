@@ -5,6 +5,7 @@
 //! output is snapshotted in turn, and rebuilt by silent replay from the oldest offset a snapshot misses.
 
 pub mod driver;
+mod inspect;
 mod keys;
 mod notice;
 mod outputs;
@@ -24,6 +25,7 @@ use serde::Deserialize;
 use service::{Health, Supervisor};
 use tokio::sync::watch;
 
+pub use inspect::{LastSnapshot, last_snapshot};
 pub use notice::NoNotice;
 pub use outputs::Outputs;
 pub use state::{State, StateFormat, StateUnreadable, decode_snapshot};

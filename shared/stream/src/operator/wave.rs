@@ -12,38 +12,63 @@ use hashbrown::DefaultHashBuilder;
 
 use super::Operator;
 use super::partition::PartitionState;
+use crate::Failure;
 
 /// `T` is an event on its way, and what belongs to it.
 pub(crate) struct Wave<T> {
     taken: Vec<T>,
-    /// Hashes of partition and key: two that collide end a wave early.
-    keys: HashSet<u64>,
+    /// Two that collide end a wave early.
+    marks: HashSet<u64>,
     hasher: DefaultHashBuilder,
 }
 
 impl<T> Default for Wave<T> {
     fn default() -> Self {
-        Self { taken: Vec::new(), keys: HashSet::new(), hasher: DefaultHashBuilder::default() }
+        Self { taken: Vec::new(), marks: HashSet::new(), hasher: DefaultHashBuilder::default() }
     }
 }
 
 impl<T> Wave<T> {
-    /// Whether an event may join. It ends the wave if not.
-    pub(crate) fn admits<O: Operator>(&self, partition: &PartitionState<O::State>, key: &str, at: Timestamp) -> bool {
-        self.taken.len() < O::BATCH && !self.keys.contains(&self.hash(partition.number, key)) && !partition.has_due(at)
+    /// What stands for a key of a partition here.
+    pub(crate) fn mark(&self, partition: i32, key: &str) -> u64 {
+        self.hasher.hash_one((partition, key))
     }
 
-    pub(crate) fn push(&mut self, partition: i32, key: &str, taken: T) {
-        self.keys.insert(self.hash(partition, key));
+    /// Whether an event may join. It ends the wave if not.
+    pub(crate) fn admits<O: Operator>(&self, partition: &PartitionState<O::State>, mark: u64, at: Timestamp) -> bool {
+        self.taken.len() < O::BATCH && !self.marks.contains(&mark) && !partition.has_due(at)
+    }
+
+    pub(crate) fn push(&mut self, mark: u64, taken: T) {
+        self.marks.insert(mark);
         self.taken.push(taken);
     }
 
     pub(crate) fn end(&mut self) -> Vec<T> {
-        self.keys.clear();
+        self.marks.clear();
         std::mem::take(&mut self.taken)
     }
+}
 
-    fn hash(&self, partition: i32, key: &str) -> u64 {
-        self.hasher.hash_one((partition, key))
+/// The batch step over events, each with its partition and key: their states are lent to the operator and taken back.
+pub(crate) fn prepare<'e, O: Operator, P>(
+    operator: &O,
+    partitions: &mut P,
+    of: impl Fn(&mut P, i32) -> Option<&mut PartitionState<O::State>>,
+    events: impl Iterator<Item = (i32, &'e str, &'e O::Event)>,
+) -> Result<(), Failure> {
+    let (mut lent, mut batch) = (Vec::new(), Vec::new());
+    for (number, key, event) in events {
+        if let Some(partition) = of(partitions, number) {
+            lent.push((number, key));
+            batch.push((event, partition.lend(key)));
+        }
     }
+    operator.prepare(&mut batch)?;
+    for ((number, key), (_, state)) in lent.into_iter().zip(batch) {
+        if let Some(partition) = of(partitions, number) {
+            partition.take_back(key, state);
+        }
+    }
+    Ok(())
 }

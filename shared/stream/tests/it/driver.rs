@@ -6,28 +6,15 @@ use proptest::prelude::*;
 use stream::EventWriter;
 use stream::operator::Operator;
 use stream::operator::driver::{Driver, Said};
+use testkit::cut::{self, Cut};
 
 use crate::batch::Counting;
 use crate::busy::Busy;
 use crate::operator::{EveryTenth, reading};
 
-/// What happens to a process between two records.
-#[derive(Clone, Copy, Debug)]
-enum Act {
-    Process(usize),
-    SnapshotWithin(i64),
-    Commit,
-    Crash,
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        4 => (1..30_usize).prop_map(Act::Process),
-        1 => Just(Act::SnapshotWithin(0)),
-        1 => (0..40_i64).prop_map(Act::SnapshotWithin),
-        2 => Just(Act::Commit),
-        1 => Just(Act::Crash),
-    ]
+/// Any cut, snapshots of some of the keys too.
+fn any() -> impl Strategy<Value = Cut> {
+    prop_oneof![8 => cut::cut(30), 1 => (0..40_i64).prop_map(Cut::SnapshotWithin)]
 }
 
 /// Readings of a few devices; steps of time long enough now and then for a silence.
@@ -53,37 +40,25 @@ fn driver<O: Operator<Event = Reading>>(operator: O, log: &[Reading]) -> Driver<
     driver
 }
 
-fn cut<O: Operator<Event = Reading>>(mut driver: Driver<O>, acts: &[Act]) -> Vec<Said> {
-    for act in acts {
-        match act {
-            Act::Process(count) => driver.process(*count).unwrap(),
-            Act::SnapshotWithin(records) => driver.snapshot_within(*records).unwrap(),
-            Act::Commit => driver.commit().unwrap(),
-            Act::Crash => driver.crash().unwrap(),
-        }
-    }
-    driver.finish().unwrap().to_vec()
-}
-
 proptest! {
     #[test]
-    fn any_cut_gives_the_outputs_of_no_cut(log in log(), acts in prop::collection::vec(act(), 0..60)) {
-        prop_assert_eq!(cut(driver(EveryTenth, &log), &acts), cut(driver(EveryTenth, &log), &[]));
+    fn any_cut_gives_the_outputs_of_no_cut(log in log(), cuts in prop::collection::vec(any(), 0..60)) {
+        prop_assert_eq!(cut::run(driver(EveryTenth, &log), &cuts), cut::run(driver(EveryTenth, &log), &[]));
     }
 
     #[test]
-    fn also_where_keys_share_a_limit_and_are_forgotten(log in log(), acts in prop::collection::vec(act(), 0..60)) {
+    fn also_where_keys_share_a_limit_and_are_forgotten(log in log(), cuts in prop::collection::vec(any(), 0..60)) {
         let busy = || Busy { watched: "sensor", most: Some(2) };
-        prop_assert_eq!(cut(driver(busy(), &log), &acts), cut(driver(busy(), &log), &[]));
+        prop_assert_eq!(cut::run(driver(busy(), &log), &cuts), cut::run(driver(busy(), &log), &[]));
     }
 }
 
 proptest! {
     #[test]
-    fn what_is_prepared_together_changes_nothing(log in log(), acts in prop::collection::vec(act(), 0..60)) {
-        let one_by_one = cut(driver(Counting::<1>::default(), &log), &[]);
-        prop_assert_eq!(cut(driver(Counting::<3>::default(), &log), &[]), one_by_one.clone());
-        prop_assert_eq!(cut(driver(Counting::<3>::default(), &log), &acts), one_by_one);
+    fn what_is_prepared_together_changes_nothing(log in log(), cuts in prop::collection::vec(any(), 0..60)) {
+        let one_by_one = cut::run(driver(Counting::<1>::default(), &log), &[]);
+        prop_assert_eq!(cut::run(driver(Counting::<3>::default(), &log), &[]), one_by_one.clone());
+        prop_assert_eq!(cut::run(driver(Counting::<3>::default(), &log), &cuts), one_by_one);
     }
 }
 

@@ -7,7 +7,7 @@ use events::{Reading, Timestamp};
 use serde::{Deserialize, Serialize};
 use stream::operator::{NoNotice, Operator, OperatorConfig, Outputs, State, StateFormat, StateUnreadable};
 use stream::{Failure, Registry, RegistryConfig};
-use testkit::{Kit, eventually};
+use testkit::{Cable, Kit, eventually};
 use tokio::sync::watch;
 
 use crate::busy::Busy;
@@ -158,35 +158,12 @@ async fn a_release_is_upgraded_and_rolled_back_until_it_writes_its_own_format() 
     assert!(problem.contains("sensor-1") && problem.contains("format 2"), "{problem}");
 }
 
-/// A way to the registry that is closed until it is opened.
-#[allow(clippy::disallowed_methods, reason = "no part of a service")]
-async fn gate(to: &str) -> (String, watch::Sender<bool>) {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let to = to.trim_start_matches("http://").split('/').next().unwrap().to_owned();
-    let (opened, is_open) = watch::channel(false);
-    tokio::spawn(async move {
-        while let Ok((mut client, _)) = listener.accept().await {
-            if *is_open.borrow() {
-                let to = to.clone();
-                tokio::spawn(async move {
-                    let mut server = tokio::net::TcpStream::connect(to).await.unwrap();
-                    // A connection that breaks is the client's to open again.
-                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
-                });
-            }
-        }
-    });
-    (url, opened)
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_registry_out_of_reach_is_waited_for_also_while_the_group_changes() {
     let kit = Kit::with_topics(&TOPICS).await;
-    let reached = kit.registry_config.clone();
-    let (url, opened) = gate(&reached.url).await;
-    let path = reached.url.trim_start_matches("http://").split_once('/').map_or(String::new(), |(_, path)| format!("/{path}"));
-    let registry = || Registry::connect(&RegistryConfig { url: format!("{url}{path}"), ..reached.clone() }).unwrap();
+    let cable = Cable::plug(&kit.registry_config.url).await;
+    cable.set(false);
+    let registry = || Registry::connect(&RegistryConfig { url: cable.url.clone(), ..kit.registry_config.clone() }).unwrap();
     // Enough devices that every partition has some.
     let devices: Vec<String> = (10..40).map(|number| format!("sensor-{number}")).collect();
     kit.publish(&devices.iter().flat_map(|device| readings(device, 10)).collect::<Vec<_>>()).await;
@@ -199,7 +176,7 @@ async fn a_registry_out_of_reach_is_waited_for_also_while_the_group_changes() {
         .await;
         replicas.push(replica);
     }
-    opened.send(true).unwrap();
+    cable.set(true);
     eventually_said(&kit, &devices.iter().map(|device| (device.as_str(), "reading 10")).collect::<Vec<_>>()).await;
     replicas.into_iter().for_each(Running::stop);
 }

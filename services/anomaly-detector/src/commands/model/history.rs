@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 
 use events::{DEFAULT_TENANT, Event as _, Labels, Reading, Timestamp, topics};
 use stream::decode::decode;
-use stream::tail::From;
+use stream::tail::{From, ToEnd};
 use stream::{Failure, Registry};
 
 use crate::Config;
-use crate::commands::{CommandError, log};
+use crate::commands::{CLIENT, CommandError};
 
 /// Where readings come from.
 #[derive(Clone, Debug)]
@@ -51,16 +51,15 @@ async fn from_topic(config: &Config, since: Duration, mut each: impl FnMut(Optio
     let registry = Registry::connect(&config.registry)?;
     let begin = Timestamp::from(SystemTime::now()).saturating_sub(since);
     let topic = config.kafka.prefixed(topics::READINGS);
-    log::read(&config.kafka, &topic, &From::Time(begin.as_millis()), async |record| {
-        let Some(value) = record.value.as_deref() else { return Ok(()) };
+    let mut log = ToEnd::open(&config.kafka, CLIENT, &topic, &From::Time(begin.as_millis()))?;
+    while let Some(record) = log.next().await? {
+        let Some(value) = record.value.as_deref() else { continue };
         match decode::<Reading>(&registry, value).await {
             Ok(reading) => each(Some(reading)),
             Err(Failure::Poison(_)) => each(None),
-            Err(failure) => return Err(failure),
+            Err(failure) => return Err(failure.into()),
         }
-        Ok(())
-    })
-    .await?;
+    }
     Ok(())
 }
 

@@ -8,7 +8,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::{Owned, Via, Worker, own_record};
+use super::taking::{Via, key_of};
+use super::{Owned, Worker, own_record};
 use crate::Failure;
 use crate::consumer::Member;
 use crate::operator::Operator;
@@ -66,7 +67,7 @@ impl<O: Operator> Worker<'_, O> {
         let Some(Owned { state, pending, .. }) = self.partitions.get_mut(&number) else { return Ok(()) };
         let step = Step::new(&*self.operator, &self.context.writer, &self.names.notices);
         state.notice_offset = message.offset() + 1;
-        let key = String::from_utf8_lossy(message.key().unwrap_or_default());
+        let key = key_of(message);
         let outcome = match notice {
             Some(Ok(notice)) => state.hear(&step, (&key, &notice), &mut || Cause::of(message), pending),
             None => Ok(false),
