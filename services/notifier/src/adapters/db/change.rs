@@ -1,7 +1,5 @@
 //! A change someone asks for through the API, in one transaction with its audit and outbox rows.
 
-use std::collections::BTreeSet;
-
 use events::Notification;
 use events::trace::TraceContext;
 use sqlx::{Postgres, Transaction};
@@ -9,6 +7,7 @@ use stream::{Cause as Origin, Failure};
 use uuid::Uuid;
 
 use super::rows::NotificationRow;
+use super::subjects::Key;
 use super::{Store, audit, classify, dispatch, subjects};
 use crate::adapters::outgoing::Outgoing;
 use crate::domain::command::{Action, Command, Refused};
@@ -44,11 +43,7 @@ impl Store {
         outgoing: &Outgoing,
     ) -> Result<Notification, NotChanged> {
         let mut transaction = self.pool.begin().await?;
-        let found = read(&mut transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
-        let key = (found.tenant, found.dedup_key);
-        let subject = subjects::lock(&mut transaction, BTreeSet::from([key.clone()])).await?.remove(&key).unwrap_or_default();
-        // Again, now that nobody else can change it.
-        let current = read(&mut transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+        let (key, subject, current) = locked(&mut transaction, tenant, id).await?;
         let version = command.apply(&current, cause)?;
         if command.action == Action::Reopen && has_successor(&subject, &current) {
             return Err(Refused::Succeeded.into());
@@ -73,9 +68,7 @@ impl Store {
         outgoing: &Outgoing,
     ) -> Result<Option<Notification>, NotChanged> {
         let mut transaction = self.pool.begin().await?;
-        let found = read(&mut transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
-        subjects::lock(&mut transaction, BTreeSet::from([(found.tenant, found.dedup_key)])).await?;
-        let current = read(&mut transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+        let (_, _, current) = locked(&mut transaction, tenant, id).await?;
         let Some(version) = suppression::marked(&current, by, cause) else { return Ok(None) };
         add(&mut transaction, &version, None, outgoing).await?;
         transaction.commit().await?;
@@ -97,6 +90,15 @@ pub(super) async fn add(
     dispatch::queue(transaction, std::slice::from_ref(version)).await?;
     outbox::enqueue(transaction, &[event]).await?;
     Ok(())
+}
+
+/// A notification with its key and what is known of that, once nobody else can change them.
+async fn locked(transaction: &mut Transaction<'_, Postgres>, tenant: &str, id: Uuid) -> Result<(Key, Subject, Notification), NotChanged> {
+    let found = read(transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+    let key = (found.tenant, found.dedup_key);
+    let subject = subjects::lock_one(transaction, &key).await?;
+    let current = read(transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+    Ok((key, subject, current))
 }
 
 async fn read(transaction: &mut Transaction<'_, Postgres>, tenant: &str, id: Uuid) -> Result<Option<Notification>, sqlx::Error> {

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use events::Timestamp;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, Postgres, QueryBuilder, Row, Transaction};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row, Transaction};
 use uuid::Uuid;
 
 use super::Store;
-use super::groups::date;
-use super::rows::{optional_timestamp, timestamp};
+use super::rows::{date, optional_timestamp, timestamp};
 use crate::adapters::payload::DeliveryDocument;
 use crate::domain::configuration::Configuration;
 
@@ -83,22 +82,22 @@ pub(super) async fn make(
 }
 
 async fn add(
-    transaction: &mut Transaction<'_, Postgres>,
+    connection: &mut PgConnection,
     tenant: &str,
     webhook: &str,
     document: &DeliveryDocument,
     body: &str,
     good_for: Duration,
-) -> Result<Uuid, sqlx::Error> {
-    let delivery_id = Uuid::now_v7();
-    sqlx::query(
+) -> Result<DeliveryRow, sqlx::Error> {
+    sqlx::query_as(
         "INSERT INTO webhook_delivery (delivery_id, tenant, webhook, receiver, type, group_key, body, give_up_at, state, finished_at, last_error)
          SELECT $1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8),
                 CASE WHEN disabled THEN 'FAILED' ELSE 'PENDING' END, CASE WHEN disabled THEN now() END,
                 CASE WHEN disabled THEN 'the webhook is disabled' END
-         FROM (SELECT EXISTS (SELECT FROM webhook_endpoint WHERE tenant = $2 AND webhook = $3 AND disabled_at IS NOT NULL) AS disabled) e",
+         FROM (SELECT EXISTS (SELECT FROM webhook_endpoint WHERE tenant = $2 AND webhook = $3 AND disabled_at IS NOT NULL) AS disabled) e
+         RETURNING *",
     )
-    .bind(delivery_id)
+    .bind(Uuid::now_v7())
     .bind(tenant)
     .bind(webhook)
     .bind(&document.receiver)
@@ -106,9 +105,8 @@ async fn add(
     .bind(&document.group_key)
     .bind(body)
     .bind(good_for.as_secs_f64())
-    .execute(&mut **transaction)
-    .await?;
-    Ok(delivery_id)
+    .fetch_one(connection)
+    .await
 }
 
 impl Store {
@@ -120,11 +118,8 @@ impl Store {
         document: &DeliveryDocument,
         body: &str,
         good_for: Duration,
-    ) -> Result<Option<DeliveryRow>, sqlx::Error> {
-        let mut transaction = self.pool.begin().await?;
-        let delivery_id = add(&mut transaction, tenant, webhook, document, body, good_for).await?;
-        transaction.commit().await?;
-        self.delivery(tenant, delivery_id).await
+    ) -> Result<DeliveryRow, sqlx::Error> {
+        add(&mut *self.pool.acquire().await?, tenant, webhook, document, body, good_for).await
     }
 
     pub async fn delivery(&self, tenant: &str, delivery_id: Uuid) -> Result<Option<DeliveryRow>, sqlx::Error> {

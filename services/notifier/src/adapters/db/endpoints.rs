@@ -1,6 +1,7 @@
 //! Who sends to which endpoint. A lease gives an endpoint to one replica, so that its rate, its concurrency and its
 //! breaker hold whatever the number of replicas; it is good by the database's clock, and its epoch fences who lost it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use events::Timestamp;
@@ -8,8 +9,7 @@ use sqlx::Row;
 use uuid::Uuid;
 
 use super::Store;
-use super::groups::date;
-use super::rows::{optional_timestamp, timestamp};
+use super::rows::{date, optional_timestamp, timestamp};
 use crate::domain::breaker::Breaker;
 
 /// An endpoint in the hands of one owner.
@@ -187,11 +187,18 @@ impl Store {
     pub async fn endpoint(&self, tenant: &str, webhook: &str) -> Result<Option<Endpoint>, sqlx::Error> {
         let row = sqlx::query("SELECT *, now() AS now FROM webhook_endpoint WHERE tenant = $1 AND webhook = $2");
         let row = row.bind(tenant).bind(webhook).fetch_optional(&self.pool).await?;
-        let endpoint = |row: sqlx::postgres::PgRow| {
-            Ok(Endpoint { breaker: breaker(&row)?, disabled_at: optional_timestamp(&row, "disabled_at")?, now: timestamp(&row, "now")? })
-        };
-        row.map(endpoint).transpose()
+        row.map(|row| endpoint(&row)).transpose()
     }
+
+    /// The health of every webhook of a tenant, by name.
+    pub async fn endpoints(&self, tenant: &str) -> Result<HashMap<String, Endpoint>, sqlx::Error> {
+        let rows = sqlx::query("SELECT *, now() AS now FROM webhook_endpoint WHERE tenant = $1").bind(tenant).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get("webhook")?, endpoint(row)?))).collect()
+    }
+}
+
+fn endpoint(row: &sqlx::postgres::PgRow) -> Result<Endpoint, sqlx::Error> {
+    Ok(Endpoint { breaker: breaker(row)?, disabled_at: optional_timestamp(row, "disabled_at")?, now: timestamp(row, "now")? })
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;

@@ -8,7 +8,7 @@ use stream::Failure;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::groups::{Limits, announce, date, offline};
+use super::groups::{Limits, announce, offline};
 use super::{Store, classify, configuration, deliveries};
 use crate::adapters::payload::{DeliveryDocument, DeliveryType};
 use crate::domain::configuration::Configuration;
@@ -131,7 +131,7 @@ async fn save(
         .bind(timer.notification_id)
         .bind(&timer.escalation)
         .bind(done as i32)
-        .bind(date(due_at.into()))
+        .bind(due_at)
         .execute(&mut **transaction)
         .await?;
     Ok(0)

@@ -12,7 +12,7 @@ use stream::Failure;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::rows::{NotificationRow, optional_timestamp};
+use super::rows::{NotificationRow, date, optional_timestamp};
 use super::{Store, classify, configuration, deliveries};
 use crate::adapters::payload::{DeliveryDocument, DeliveryType};
 use crate::domain::configuration::Configuration;
@@ -136,19 +136,23 @@ async fn turn(
         made = announce(transaction, &group.tenant, &group.receiver, configuration, &document, &listed, now, limits).await?;
     }
     let ids = |which: &[usize]| which.iter().filter_map(|index| candidates.get(*index)).map(Candidate::id).collect::<Vec<Uuid>>();
-    sqlx::query("UPDATE delivery_member SET told = news WHERE group_id = $1 AND notification_id = ANY($2)")
-        .bind(group.id)
-        .bind(ids(&flush.told))
-        .execute(&mut **transaction)
-        .await?;
+    if !flush.told.is_empty() {
+        sqlx::query("UPDATE delivery_member SET told = news WHERE group_id = $1 AND notification_id = ANY($2)")
+            .bind(group.id)
+            .bind(ids(&flush.told))
+            .execute(&mut **transaction)
+            .await?;
+    }
     if flush.forgotten.len() == candidates.len() {
         sqlx::query("DELETE FROM delivery_group WHERE group_id = $1").bind(group.id).execute(&mut **transaction).await?;
     } else {
-        sqlx::query("DELETE FROM delivery_member WHERE group_id = $1 AND notification_id = ANY($2)")
-            .bind(group.id)
-            .bind(ids(&flush.forgotten))
-            .execute(&mut **transaction)
-            .await?;
+        if !flush.forgotten.is_empty() {
+            sqlx::query("DELETE FROM delivery_member WHERE group_id = $1 AND notification_id = ANY($2)")
+                .bind(group.id)
+                .bind(ids(&flush.forgotten))
+                .execute(&mut **transaction)
+                .await?;
+        }
         sqlx::query("UPDATE delivery_group SET next_flush_at = $2, told_at = CASE WHEN $3 THEN $4 ELSE told_at END WHERE group_id = $1")
             .bind(group.id)
             .bind(date(flush.next))
@@ -205,6 +209,9 @@ impl Store {
 
 /// What says that one of these devices is offline.
 pub(super) async fn offline(connection: &mut PgConnection, tenant: &str, devices: Vec<String>) -> Result<Vec<Notification>, sqlx::Error> {
+    if devices.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows: Vec<NotificationRow> = sqlx::query_as(
         "SELECT * FROM notification WHERE tenant = $1 AND device_id = ANY($2) AND kind = 'device-offline' AND state <> 'RESOLVED'",
     )
@@ -312,8 +319,4 @@ async fn summary(
     let about: Vec<&Notification> = held.values().map(|row| &row.0).collect();
     let document = DeliveryDocument::new(DeliveryType::Summary, Some(receiver)).about(&about);
     deliveries::make(transaction, tenant, receiver, configuration, &document, limits.give_up_after).await
-}
-
-pub(super) fn date(at: Timestamp) -> OffsetDateTime {
-    at.to_datetime().unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

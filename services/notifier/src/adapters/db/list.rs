@@ -2,38 +2,31 @@
 
 use std::collections::HashMap;
 
-use events::{Notification, NotificationState, Severity, Timestamp};
+use events::{Notification, NotificationState, Timestamp};
 use sqlx::types::Json;
 use sqlx::{PgConnection, Postgres, QueryBuilder};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::Store;
-use super::rows::{NotificationRow, severity, state, text_of};
+use super::rows::{NotificationRow, date, severity, state};
 use crate::adapters::document::CountsDocument;
 use crate::domain::filter::Filter;
-
-/// Where the previous page ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct After {
-    pub opened_at: Timestamp,
-    pub notification_id: Uuid,
-}
+use crate::domain::symbol;
 
 /// A page, newest first.
 pub struct Listed {
     pub notifications: Vec<Notification>,
     /// Where it ended, if more follow.
-    pub next: Option<After>,
+    pub next: Option<(Timestamp, Uuid)>,
 }
 
 impl Store {
     /// Up to `limit` notifications of a tenant after `after`, by `opened_at` and id, latest first.
-    pub async fn list(&self, tenant: &str, filter: &Filter, after: Option<After>, limit: usize) -> Result<Listed, sqlx::Error> {
+    pub async fn list(&self, tenant: &str, filter: &Filter, after: Option<(Timestamp, Uuid)>, limit: usize) -> Result<Listed, sqlx::Error> {
         let mut query = QueryBuilder::new("SELECT * FROM notification WHERE tenant = ");
         query.push_bind(tenant);
         push_filter(&mut query, filter);
-        if let Some(After { opened_at, notification_id }) = after {
+        if let Some((opened_at, notification_id)) = after {
             query.push(" AND (opened_at, notification_id) < (").push_bind(date(opened_at)).push(", ").push_bind(notification_id).push(")");
         }
         // One more than asked for tells whether there are more.
@@ -44,7 +37,7 @@ impl Store {
         notifications.truncate(limit);
         let next = notifications.last().filter(|_| more).and_then(|last| {
             let notification_id = last.notification_id.parse().ok()?;
-            Some(After { opened_at: last.opened_at, notification_id })
+            Some((last.opened_at, notification_id))
         });
         Ok(Listed { notifications, next })
     }
@@ -79,13 +72,13 @@ pub(super) async fn by_id(connection: &mut PgConnection, ids: Vec<Uuid>) -> Resu
 }
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
-    let symbols: Vec<String> = filter.states.iter().map(text_of).collect();
+    let symbols: Vec<String> = filter.states.iter().map(symbol).collect();
     push_any(query, "state", symbols);
     // Told apart for the planner: the partial index serves whoever wants no resolved ones.
     if !filter.states.is_empty() && !filter.states.contains(&NotificationState::Resolved) {
         query.push(" AND state <> 'RESOLVED'");
     }
-    push_any(query, "severity", filter.severities.iter().map(|severity: &Severity| text_of(severity)).collect());
+    push_any(query, "severity", filter.severities.iter().map(symbol).collect());
     push_any(query, "kind", filter.kinds.clone());
     push_any(query, "device_id", filter.device_ids.clone());
     push_any(query, "group_id", filter.group_ids.clone());
@@ -110,8 +103,4 @@ fn push_any(query: &mut QueryBuilder<Postgres>, column: &'static str, values: Ve
     if !values.is_empty() {
         query.push(" AND ").push(column).push(" = ANY(").push_bind(values).push(")");
     }
-}
-
-fn date(at: Timestamp) -> OffsetDateTime {
-    at.to_datetime().unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -36,7 +36,7 @@ pub use endpoints::{Due, Ended, Endpoint, Lease};
 pub use failure::classify;
 pub use groups::{Flushed, Limits};
 pub use keys::{KeyRow, NewKey};
-pub use list::{After, Listed};
+pub use list::Listed;
 pub use outside::{Answer, Once, Told};
 pub use positions::Advance;
 pub use rebuild::Rebuild;

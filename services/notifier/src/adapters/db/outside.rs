@@ -1,6 +1,5 @@
 //! What others tell through the API, each request once: its effect and its answer are one transaction.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use events::Notification;
@@ -130,7 +129,7 @@ async fn pull(
     outgoing: &Outgoing,
 ) -> Result<Notification, NotChanged> {
     let key = (trigger.tenant.clone(), key_of(&trigger.dedup_key));
-    let mut subject = subjects::lock(transaction, BTreeSet::from([key.clone()])).await?.remove(&key).unwrap_or_default();
+    let mut subject = subjects::lock_one(transaction, &key).await?;
     let signal = trigger.signal(&subject, cause.at);
     signal.check().map_err(|problem| Failure::from(Poison::new("unstorable", problem.to_string())))?;
     let version = subject.apply(&signal, cause).ok_or_else(|| Failure::fatal("a trigger of the API is never late"))?;
@@ -156,7 +155,7 @@ async fn obey(
     .fetch_optional(&mut **transaction)
     .await?;
     let key = (tenant.to_owned(), found.ok_or(NotChanged::Missing)?);
-    let subject = subjects::lock(transaction, BTreeSet::from([key.clone()])).await?.remove(&key).unwrap_or_default();
+    let subject = subjects::lock_one(transaction, &key).await?;
     // Someone may have resolved it meanwhile.
     let current = subject.current.filter(is_unresolved).ok_or(NotChanged::Missing)?;
     let version = command.apply(&current, cause)?;

@@ -89,7 +89,7 @@ fn symbol<'row, T: Deserialize<'row>>(row: &'row PgRow, column: &str) -> Result<
         .map_err(|error: serde::de::value::Error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) })
 }
 
-/// The Avro symbol of an enum.
-pub(super) fn text_of(symbol: &impl serde::Serialize) -> String {
-    serde_json::to_value(symbol).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+/// For a query: a time that no calendar has is the epoch.
+pub(super) fn date(at: Timestamp) -> OffsetDateTime {
+    at.to_datetime().unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }

@@ -65,6 +65,11 @@ pub(super) async fn lock(transaction: &mut Transaction<'_, Postgres>, keys: BTre
     Ok(rows.into_iter().map(subject).collect())
 }
 
+/// The same for one key.
+pub(super) async fn lock_one(transaction: &mut Transaction<'_, Postgres>, key: &Key) -> Result<Subject, sqlx::Error> {
+    Ok(lock(transaction, BTreeSet::from([key.clone()])).await?.remove(key).unwrap_or_default())
+}
+
 #[derive(Serialize)]
 struct KeyDocument<'a> {
     tenant: &'a str,

@@ -1,7 +1,6 @@
 //! Changing notifications.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Extension;
 use axum::extract::{Path, State};
@@ -23,7 +22,6 @@ use crate::adapters::db::NotChanged;
 use crate::adapters::document::NotificationDocument;
 use crate::domain::access::Scope;
 use crate::domain::command::{Action, Command};
-use crate::domain::lifecycle::Cause;
 
 /// Characters of a reason at most.
 const LONGEST_REASON: usize = 1_000;
@@ -145,16 +143,8 @@ async fn carry_out(action: Action, asked: Asked) -> Result<Response, Problem> {
 }
 
 /// Carries out a command of a request.
-pub(super) async fn change(
-    api: &Api,
-    tenant: &str,
-    id: Uuid,
-    command: &Command,
-    RequestTrace(trace): RequestTrace,
-) -> Result<Notification, NotChanged> {
-    let trace_id = trace.as_ref().map(events::trace::TraceContext::trace_id_hex);
-    let cause = Cause { event_id: Uuid::now_v7(), trace_id, at: Timestamp::from(SystemTime::now()) };
-    let version = api.store.change(tenant, id, command, &cause, trace, &api.outgoing).await?;
+pub(super) async fn change(api: &Api, tenant: &str, id: Uuid, command: &Command, trace: RequestTrace) -> Result<Notification, NotChanged> {
+    let version = api.store.change(tenant, id, command, &trace.cause(), trace.0, &api.outgoing).await?;
     metrics::counter("fieldwatch_notifications", &[("action", command.action.past())]).inc();
     Ok(version)
 }

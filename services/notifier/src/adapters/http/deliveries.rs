@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use events::Timestamp;
 use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -13,13 +12,12 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::configured::named;
-use super::notifications::{bad_cursor, id_of, number};
+use super::notifications::{id_of, read_cursor, write_cursor};
 use super::parameters::Parameters;
 use super::problem::Problem;
 use crate::adapters::db::{AttemptRow, DeliveryRow, Kind};
 use crate::adapters::document::Rfc3339;
 use crate::adapters::examples;
-use crate::adapters::signer::Forged;
 use crate::domain::access::Scope;
 
 /// A delivery as it stands.
@@ -150,15 +148,13 @@ pub(super) async fn list(
     given.finish()?;
     let (tenant, name) = (&principal.tenant, named(&name)?);
     let context = format!("deliveries of {tenant} to {name} in {state:?}");
-    let after = cursor.map(|cursor| api.signer.open(&context, &cursor).and_then(|bytes| place(&bytes))).transpose().map_err(bad_cursor)?;
+    let after = cursor.map(|cursor| read_cursor(&api.signer, &context, &cursor)).transpose()?;
     api.store.entry(tenant, Kind::Webhook, &name).await?.ok_or_else(Problem::not_found)?;
     let mut rows = api.store.deliveries(tenant, &name, state.as_deref(), after, limit as i64 + 1).await?;
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next_cursor = rows.last().filter(|_| more).map(|last| {
-        let place = [&last.created_at.as_micros().to_be_bytes()[..], last.delivery_id.as_bytes()].concat();
-        api.signer.sign(&context, &place)
-    });
+    let place = rows.last().filter(|_| more).map(|last| (last.created_at, last.delivery_id));
+    let next_cursor = place.map(|place| write_cursor(&api.signer, &context, place));
     Ok(Json(DeliveryPage { data: rows.into_iter().map(|row| DeliveryStatus::new(row, None)).collect(), next_cursor }))
 }
 
@@ -203,9 +199,4 @@ pub(super) async fn resend(
     given.finish()?;
     let row = api.store.resend(&principal.tenant, id_of(&id)?, api.delivery.give_up_after).await?.ok_or_else(Problem::not_found)?;
     Ok((StatusCode::ACCEPTED, Json(DeliveryStatus::new(row, None))))
-}
-
-fn place(bytes: &[u8]) -> Result<(Timestamp, Uuid), Forged> {
-    let (created_at, id) = bytes.split_at_checked(8).ok_or(Forged)?;
-    Ok((Timestamp::from_micros(number(created_at)?), Uuid::from_slice(id).map_err(|_| Forged)?))
 }

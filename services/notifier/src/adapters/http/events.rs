@@ -1,19 +1,17 @@
 //! `POST /v1/events`: trouble that others saw, and what people did in their tools.
 
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Extension;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
-use events::{Labels, Severity, Timestamp};
+use events::{Labels, Severity};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use telemetry::metrics;
 use utoipa::ToSchema;
-use uuid::Uuid;
 
 use super::Api;
 use super::actions;
@@ -101,7 +99,7 @@ enum EventAction {
 pub(super) async fn tell(
     State(api): State<Arc<Api>>,
     caller: Caller,
-    Extension(RequestTrace(trace)): Extension<RequestTrace>,
+    Extension(trace): Extension<RequestTrace>,
     given: Parameters,
     headers: HeaderMap,
     bytes: Bytes,
@@ -110,9 +108,7 @@ pub(super) async fn tell(
     given.finish()?;
     let once = once(&headers, &principal, &bytes)?;
     let told = told(body::read(&headers, &bytes)?, principal)?;
-    let trace_id = trace.as_ref().map(events::trace::TraceContext::trace_id_hex);
-    let cause = crate::domain::lifecycle::Cause { event_id: Uuid::now_v7(), trace_id, at: Timestamp::from(SystemTime::now()) };
-    match api.store.tell(&told, once.as_ref(), &cause, trace, &api.outgoing).await? {
+    match api.store.tell(&told, once.as_ref(), &trace.cause(), trace.0, &api.outgoing).await? {
         Answer::New(version) => {
             metrics::counter("fieldwatch_notifications", &[("action", &version.change.action)]).inc();
             Ok(versioned(&version))

@@ -18,7 +18,6 @@ use super::Api;
 use super::auth::Caller;
 use super::parameters::Parameters;
 use super::problem::{Mistake, Problem};
-use crate::adapters::db::After;
 use crate::adapters::document::{CountsDocument, EventDocument, NotificationDocument};
 use crate::adapters::examples;
 use crate::adapters::signer::{Forged, Signer};
@@ -229,18 +228,19 @@ pub(super) fn tagged(asked: &HeaderMap, tag: &str, document: impl Serialize) -> 
     response
 }
 
-fn write_cursor(signer: &Signer, context: &str, after: After) -> String {
-    let mut payload = after.opened_at.as_micros().to_be_bytes().to_vec();
-    payload.extend_from_slice(after.notification_id.as_bytes());
+/// A place in a list in order of time and id.
+pub(super) fn write_cursor(signer: &Signer, context: &str, (at, id): (Timestamp, Uuid)) -> String {
+    let mut payload = at.as_micros().to_be_bytes().to_vec();
+    payload.extend_from_slice(id.as_bytes());
     signer.sign(context, &payload)
 }
 
-fn read_cursor(signer: &Signer, context: &str, cursor: &str) -> Result<After, Problem> {
+pub(super) fn read_cursor(signer: &Signer, context: &str, cursor: &str) -> Result<(Timestamp, Uuid), Problem> {
     let payload = signer.open(context, cursor).map_err(bad_cursor)?;
-    let (opened_at, id) = payload.split_at_checked(8).ok_or(Forged).map_err(bad_cursor)?;
-    let opened_at = Timestamp::from_micros(number(opened_at).map_err(bad_cursor)?);
-    let notification_id = Uuid::from_slice(id).map_err(|_| bad_cursor(Forged))?;
-    Ok(After { opened_at, notification_id })
+    let (at, id) = payload.split_at_checked(8).ok_or(Forged).map_err(bad_cursor)?;
+    let at = Timestamp::from_micros(number(at).map_err(bad_cursor)?);
+    let id = Uuid::from_slice(id).map_err(|_| bad_cursor(Forged))?;
+    Ok((at, id))
 }
 
 pub(super) fn number(bytes: &[u8]) -> Result<i64, Forged> {

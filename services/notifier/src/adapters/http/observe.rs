@@ -1,14 +1,19 @@
 //! A span and a count for every request. What the caller sends as trace context is only linked to: outsiders do not
 //! decide what is sampled.
 
+use std::time::SystemTime;
+
 use axum::extract::{MatchedPath, Request};
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
-use events::headers;
 use events::trace::TraceContext;
+use events::{Timestamp, headers};
 use telemetry::metrics;
 use telemetry::span::{MessageSpan, Operation};
+use uuid::Uuid;
+
+use crate::domain::lifecycle::Cause;
 
 /// The context of the span that works on a request.
 #[derive(Clone, Debug)]
@@ -18,6 +23,12 @@ impl RequestTrace {
     /// 32 hex digits; zeros where there is no telemetry.
     pub(super) fn id(&self) -> String {
         self.0.as_ref().map_or_else(|| "0".repeat(32), TraceContext::trace_id_hex)
+    }
+
+    /// The request as the cause of what it changes.
+    pub(super) fn cause(&self) -> Cause {
+        let trace_id = self.0.as_ref().map(TraceContext::trace_id_hex);
+        Cause { event_id: Uuid::now_v7(), trace_id, at: Timestamp::from(SystemTime::now()) }
     }
 }
 

@@ -19,7 +19,7 @@ use super::notifications::tagged;
 use super::parameters::Parameters;
 use super::problem::{Mistake, Problem};
 use super::schemas;
-use crate::adapters::db::{Entry, Kind};
+use crate::adapters::db::{Endpoint, Entry, Kind};
 use crate::adapters::document::Rfc3339;
 use crate::adapters::endpoint_secret::EndpointSecret;
 use crate::adapters::payload::{DeliveryDocument, DeliveryType};
@@ -78,11 +78,13 @@ pub(super) struct WebhookSecret {
 pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller, given: Parameters) -> Result<Json<WebhookPage>, Problem> {
     let principal = caller.may(Scope::Read)?;
     given.finish()?;
-    let mut data = Vec::new();
-    for entry in api.store.entries(&principal.tenant, Kind::Webhook).await? {
-        data.push(with_health(&api, &principal, entry, None).await?);
-    }
-    Ok(Json(WebhookPage { data }))
+    let entries = api.store.entries(&principal.tenant, Kind::Webhook).await?;
+    let mut endpoints = api.store.endpoints(&principal.tenant).await?;
+    let data = entries.into_iter().map(|entry| {
+        let endpoint = endpoints.remove(&entry.name);
+        WebhookEntry::new(entry, endpoint.as_ref(), None)
+    });
+    Ok(Json(WebhookPage { data: data.collect() }))
 }
 
 /// Get a webhook.
@@ -237,16 +239,21 @@ pub(super) async fn test(
     let document = DeliveryDocument::new(DeliveryType::Test, None);
     let body = document.body(webhook.format);
     let made = api.store.add_delivery(&principal.tenant, &entry.name, &document, &body, api.delivery.give_up_after).await?;
-    let made = made.ok_or_else(Problem::not_found)?;
     Ok((StatusCode::ACCEPTED, Json(DeliveryStatus::new(made, None))))
 }
 
 async fn with_health(api: &Api, principal: &Principal, entry: Entry, secret: Option<String>) -> Result<WebhookEntry, Problem> {
     let endpoint = api.store.endpoint(&principal.tenant, &entry.name).await?;
-    Ok(WebhookEntry {
-        breaker: endpoint.map_or("closed", |endpoint| endpoint.breaker.state(endpoint.now).as_str()),
-        disabled_at: endpoint.and_then(|endpoint| endpoint.disabled_at).map(Rfc3339),
-        entry: entry.into(),
-        secret,
-    })
+    Ok(WebhookEntry::new(entry, endpoint.as_ref(), secret))
+}
+
+impl WebhookEntry {
+    fn new(entry: Entry, endpoint: Option<&Endpoint>, secret: Option<String>) -> Self {
+        Self {
+            breaker: endpoint.map_or("closed", |endpoint| endpoint.breaker.state(endpoint.now).as_str()),
+            disabled_at: endpoint.and_then(|endpoint| endpoint.disabled_at).map(Rfc3339),
+            entry: entry.into(),
+            secret,
+        }
+    }
 }

@@ -133,7 +133,8 @@ impl Work<'_> {
         let attempts = due.attempts + 1;
         let now = self.now();
         let retry = self.sender.schedule().wait(attempts, rand::random());
-        let (state, next_in) = match verdict(outcome) {
+        let verdict = verdict(outcome);
+        let (state, next_in) = match verdict {
             Verdict::Delivered => {
                 self.breaker.succeeded();
                 ("DELIVERED", Duration::ZERO)
@@ -151,7 +152,7 @@ impl Work<'_> {
         let given_up = state == "PENDING" && now.saturating_add(next_in) > due.give_up_at;
         let state = if given_up { "FAILED" } else { state };
         let status = if let Outcome::Answered { status, .. } = outcome { Some(status) } else { None };
-        let gone = verdict(outcome) == Verdict::Gone;
+        let gone = verdict == Verdict::Gone;
         let ended = Ended { delivery_id: due.delivery_id, attempt: attempts, at, duration, status, error, state, next_in, gone };
         metrics::counter("fieldwatch_webhook_attempts", &[("outcome", state)]).inc();
         let noted = self.sender.store.attempted(&self.lease, &self.breaker, &ended).await.map_err(|error| classify(&error))?;
