@@ -4,7 +4,7 @@ TELEGRAF=v1.36.4
 
 # Telegraf with no more than it needs here, built once; prints its path.
 telegraf() {
-  local folder=${FIELDWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fieldwatch}/telegraf-$TELEGRAF
+  local folder=$CACHE/telegraf-$TELEGRAF
   if [[ ! -x $folder/telegraf ]]; then
     GOBIN=$folder go install -tags custom,inputs.mqtt_consumer,outputs.kafka,parsers.json,serializers.json \
       -ldflags "-X github.com/influxdata/telegraf/internal.Version=${TELEGRAF#v}" "github.com/influxdata/telegraf/cmd/telegraf@$TELEGRAF" >&2 || return

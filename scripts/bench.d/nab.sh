@@ -19,11 +19,12 @@ bench() {
     return 0
   fi
   build anomaly-detector
-  eval "$("$SCRIPTS/infra" env | grep RUNTIME_LIBRARY)"
+  (fetch native) || return
+  export ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY=$ONNXRUNTIME_LIBRARY
   local model=$ROOT/services/anomaly-detector/model
   if [[ ! -x $venv/bin/python ]]; then
     python3 -m venv "$venv" && "$venv/bin/pip" -q install -r "$model/requirements.txt"
   fi
-  "$venv/bin/python" "$model/evaluate.py" --corpus "$corpus" --scorer "$scorer" --detector "$ROOT/target/release/anomaly-detector" \
+  "$venv/bin/python" "$model/evaluate.py" --corpus "$corpus" --scorer "$scorer" --detector "$BIN/anomaly-detector" \
     --out "$ROOT/target/bench/nab.json" "${arguments[@]}"
 }

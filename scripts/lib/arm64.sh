@@ -14,7 +14,7 @@ arm64_lacks() {
 
 # What is for arm64, and an emulator, unpacked into a folder of our own; prints it.
 arm64_folder() {
-  local folder=${FIELDWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fieldwatch}/arm64-sysroot package
+  local folder=$CACHE/arm64-sysroot package
   if [[ ! -e $folder/complete ]]; then
     rm -rf "$folder"
     mkdir -p "$folder"/{lists/partial,cache/archives/partial,packages,sysroot,emulator}

@@ -8,15 +8,16 @@ use stream::operator::{self, OperatorContext};
 use stream::{EventWriter, Registry};
 use tokio::sync::watch;
 
-use crate::adapters::{Runtime, Scorer, sha256};
+use crate::adapters::{Runtime, sha256};
 use crate::reload::Reload;
-use crate::stages::{AggregatesOperator, Detection, DetectorOperator, GroupOperator};
+use crate::stages::{AggregatesOperator, DetectorOperator, GroupOperator};
 use crate::{Config, DEFINITION};
 
 /// Starts the service's parts.
 pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor) -> service::StartResult {
     let runtime = Runtime::load(&config.model.runtime_library)?;
-    let detector = Arc::new(detector(&config, &runtime)?);
+    let detection = config.detection(&runtime, &config.usable_model()?)?;
+    let detector = Arc::new(DetectorOperator::new(detection, config.lifecycle.forget_after));
 
     let registry = Registry::connect(&config.registry)?;
     let writer = EventWriter::new(DEFINITION.name, &config.kafka);
@@ -42,15 +43,4 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
     operator::start(&in_force, &context, health, supervisor);
     supervisor.spawn("model", Reload::new(config, runtime, detector, operators).run(supervisor.shutdown()));
     Ok(())
-}
-
-/// The detector with the model that is configured now.
-pub(crate) fn detector(config: &Config, runtime: &Runtime) -> anyhow::Result<DetectorOperator> {
-    let scorer = Scorer::open(runtime, &config.model.open()?)?;
-    let manifest = scorer.manifest();
-    if config.lifecycle.close_below > manifest.threshold {
-        anyhow::bail!("lifecycle.close_below ({}) is above the model's threshold ({})", config.lifecycle.close_below, manifest.threshold);
-    }
-    let sensitivity = config.sensitivity(manifest);
-    Ok(DetectorOperator::new(Detection::new(scorer, sensitivity), config.lifecycle.forget_after))
 }

@@ -15,7 +15,6 @@ use crate::Config;
 use crate::adapters::{Model, Runtime, Scorer};
 use crate::commands::model::{self, Comparison, History, Retrain, Verdict};
 use crate::commands::{self, CommandError, OnBadLine, ScoreOptions, Wanted};
-use crate::stages::Detection;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -159,10 +158,9 @@ async fn execute(config: &Config, command: Command) -> Result<ExitCode, CommandE
         }
         Command::Explain { device, tenant, scores, whole_log } => {
             let runtime = Runtime::load(&config.model.runtime_library)?;
-            let scorer = Scorer::open(&runtime, &config.model.open()?)?;
-            let sensitivity = config.sensitivity(scorer.manifest());
+            let detection = config.detection(&runtime, &config.model.open()?)?;
             let wanted = Wanted { device: DeviceKey::new(tenant, device), scores, whole_log };
-            let text = commands::explain(config, &Detection::new(scorer, sensitivity), &wanted).await.map_err(CommandError::Topics)?;
+            let text = commands::explain(config, &detection, &wanted).await.map_err(CommandError::Topics)?;
             output.write_all(text.as_bytes())?;
         }
         Command::Model { command } => return model(config, command, &mut output).await,
@@ -181,7 +179,7 @@ async fn model(config: &Config, command: ModelCommand, output: &mut impl Write) 
             let models = (&Model::read(&old)?, &Model::read(&new)?);
             let runtime = Runtime::load(&config.model.runtime_library)?;
             let comparison = Comparison::run(config, &runtime, models, &history.history(), Timestamp::MIN).await?;
-            (comparison.report().unwrap_or_default(), comparison.verdict())
+            comparison.judged()?
         }
         ModelCommand::Retrain { history, into, python, trainer, arguments } => {
             let into = into.unwrap_or_else(|| PathBuf::from(&config.model.folder));

@@ -11,8 +11,7 @@ use tokio::sync::watch;
 
 use crate::Config;
 use crate::adapters::Runtime;
-use crate::app;
-use crate::stages::DetectorOperator;
+use crate::stages::{Detection, DetectorOperator};
 
 /// Asking is the one way that works alike for folders, mounted volumes and replaced links.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -64,16 +63,25 @@ impl Reload {
         Some([of("model.json")?, of("model.onnx")?])
     }
 
+    /// The model in the folder, if it is another than the one in force.
+    fn changed(&self) -> anyhow::Result<Option<Detection>> {
+        let model = self.config.usable_model()?;
+        if model.manifest.model() == self.in_force.model() {
+            return Ok(None);
+        }
+        Ok(Some(self.config.detection(&self.runtime, &model)?))
+    }
+
     fn look(&mut self) {
-        match app::detector(&self.config, &self.runtime) {
-            Ok(operator) if operator.model() == self.in_force.model() => {
+        match self.changed() {
+            Ok(None) => {
                 if self.refused.take().is_some() {
                     tracing::info!("the model folder is again what is in force");
                 }
             }
-            Ok(operator) => {
+            Ok(Some(detection)) => {
                 self.refused = None;
-                self.in_force = Arc::new(operator);
+                self.in_force = Arc::new(DetectorOperator::new(detection, self.config.lifecycle.forget_after));
                 let events::Model { name, version, sha256 } = self.in_force.model();
                 tracing::info!(name, version, sha256, "model reloaded");
                 self.operators.send_replace(Arc::clone(&self.in_force));

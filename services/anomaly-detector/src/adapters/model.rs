@@ -55,6 +55,13 @@ pub struct Manifest {
     pub baseline: Vec<f32>,
 }
 
+impl Manifest {
+    /// As events name it.
+    pub fn model(&self) -> events::Model {
+        events::Model { name: self.name.clone(), version: self.version.clone(), sha256: self.sha256.clone() }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub struct Model {
     pub manifest: Manifest,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use service::Mistake;
 
 use super::WindowConfig;
-use crate::domain::group::{DriftRule, DriftRules, FusionRules, GroupRules, Quantity, Signal};
+use crate::domain::group::{DriftRule, DriftRules, FusionRules, GroupRules, Signal};
 use crate::domain::lifecycle::Thresholds;
 
 #[derive(Clone, Debug, Deserialize)]
@@ -16,7 +16,7 @@ pub struct GroupConfig {
     #[serde(with = "humantime_serde")]
     pub health_window: Duration,
     pub commission_days: usize,
-    pub drift_rule: DriftRuleConfig,
+    pub drift_rule: DriftRule,
     pub cusum_k: f64,
     pub cusum_h: f64,
     pub heal_days: u8,
@@ -29,50 +29,19 @@ pub struct GroupConfig {
     pub open_above: f32,
     pub close_below: f32,
     pub close_after: u32,
-    pub signals: Vec<SignalConfig>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriftRuleConfig {
-    Cusum,
-    Weekly,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SignalConfig {
-    pub metric: String,
-    pub of: QuantityConfig,
-    pub from: f64,
-    pub full: f64,
-    pub weight: f64,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum QuantityConfig {
-    Mean,
-    Max,
-    Min,
-    Change,
-    Deviation,
+    pub signals: Vec<Signal>,
 }
 
 impl GroupConfig {
     pub fn rules(&self) -> GroupRules {
         let micros = |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        let rule = match self.drift_rule {
-            DriftRuleConfig::Cusum => DriftRule::Cusum,
-            DriftRuleConfig::Weekly => DriftRule::Weekly,
-        };
         // A quarter of a day.
         let least_slots = (21_600_000_000 / micros(self.health_window).max(1)).max(1) as u32;
         GroupRules {
             health_window_micros: micros(self.health_window),
             fusion_window_micros: micros(self.fusion_window),
             drift: DriftRules {
-                rule,
+                rule: self.drift_rule,
                 commission_days: self.commission_days,
                 k: self.cusum_k,
                 h: self.cusum_h,
@@ -81,7 +50,7 @@ impl GroupConfig {
             },
             stuck_after_micros: micros(self.stuck_after),
             fusion: FusionRules {
-                signals: self.signals.iter().map(SignalConfig::signal).collect(),
+                signals: self.signals.clone(),
                 thresholds: Thresholds {
                     open_above: self.open_above,
                     close_below: self.close_below,
@@ -114,18 +83,5 @@ impl GroupConfig {
                 wrong(format!("signals[{i}].weight"), format!("{} is not between 0 and 1", signal.weight));
             }
         }
-    }
-}
-
-impl SignalConfig {
-    fn signal(&self) -> Signal {
-        let quantity = match self.of {
-            QuantityConfig::Mean => Quantity::Mean,
-            QuantityConfig::Max => Quantity::Max,
-            QuantityConfig::Min => Quantity::Min,
-            QuantityConfig::Change => Quantity::Change,
-            QuantityConfig::Deviation => Quantity::Deviation,
-        };
-        Signal { metric: self.metric.clone(), quantity, from: self.from, full: self.full, weight: self.weight }
     }
 }

@@ -11,10 +11,11 @@ use stream::operator::OperatorConfig;
 use stream::{KafkaConfig, RegistryConfig};
 use telemetry::{LogConfig, TelemetryConfig};
 
-use crate::adapters::{Manifest, Model, ModelError};
+use crate::adapters::{Manifest, Model, ModelError, Runtime, Scorer};
 use crate::domain::aggregates::{Rules, WindowSpec};
 use crate::domain::lifecycle::Thresholds;
 use crate::domain::sensitivity::{Entry, Sensitivity};
+use crate::stages::Detection;
 
 pub use group::GroupConfig;
 
@@ -106,6 +107,27 @@ impl Config {
         Sensitivity::new(usual, self.sensitivity.iter().map(SensitivityConfig::entry).collect())
     }
 
+    /// A model with the thresholds that are configured for it.
+    pub fn detection(&self, runtime: &Runtime, model: &Model) -> Result<Detection, ModelError> {
+        let scorer = Scorer::open(runtime, model)?;
+        let sensitivity = self.sensitivity(scorer.manifest());
+        Ok(Detection::new(scorer, sensitivity))
+    }
+
+    /// The model that is configured, if anomalies of it can close as they are told to.
+    pub(crate) fn usable_model(&self) -> anyhow::Result<Model> {
+        let model = self.model.open()?;
+        match self.close_below_problem(&model.manifest) {
+            Some(problem) => anyhow::bail!("lifecycle.close_below: {problem}"),
+            None => Ok(model),
+        }
+    }
+
+    fn close_below_problem(&self, manifest: &Manifest) -> Option<String> {
+        let LifecycleConfig { close_below, .. } = self.lifecycle;
+        (close_below > manifest.threshold).then(|| format!("{close_below} is above the threshold that opens ({})", manifest.threshold))
+    }
+
     fn check_sensitivity(&self, mistakes: &mut Vec<Mistake>) {
         for (i, entry) in self.sensitivity.iter().enumerate() {
             let Entry { devices, open_above, close_below, .. } = entry.entry();
@@ -138,11 +160,10 @@ impl ServiceConfig for Config {
         let mut mistakes = Vec::new();
         match self.model.open() {
             Err(problem) => mistakes.push(Mistake::new("model.folder", problem.to_string())),
-            Ok(model) if self.lifecycle.close_below > model.manifest.threshold => {
-                let problem = format!("{} is above the threshold that opens ({})", self.lifecycle.close_below, model.manifest.threshold);
-                mistakes.push(Mistake::new("lifecycle.close_below", problem));
+            Ok(model) => {
+                let problem = self.close_below_problem(&model.manifest);
+                mistakes.extend(problem.map(|problem| Mistake::new("lifecycle.close_below", problem)));
             }
-            Ok(_) => {}
         }
         self.check_sensitivity(&mut mistakes);
         if let Err(problem) = self.aggregates.rules() {

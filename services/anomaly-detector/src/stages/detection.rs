@@ -119,8 +119,7 @@ impl Detection {
     }
 
     pub(crate) fn model(&self) -> events::Model {
-        let Manifest { name, version, sha256, .. } = &self.manifest;
-        events::Model { name: name.clone(), version: version.clone(), sha256: sha256.clone() }
+        self.manifest.model()
     }
 
     pub fn thresholds(&self, device_id: &str, metric: &str) -> Thresholds {

@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use events::{Anomaly, AnomalyState, Contribution, Labels, Model, Reading, Timestamp, identity};
+use events::{Anomaly, Contribution, Labels, Model, Reading, Timestamp};
 use stream::Failure;
 use stream::operator::{NoNotice, Operator, Outputs};
 use telemetry::metrics::{Counter, counter};
 
-use super::about::About;
+use super::about::{About, anomaly};
 use super::detection::{Detection, Device, Judged, Metric, Scored};
 use crate::DEFINITION;
-use crate::domain::lifecycle::{Excursion, Transition};
+use crate::domain::lifecycle::Transition;
 
 /// Label of an anomaly that ended because its device fell silent.
 const LABEL_REASON: &str = "reason";
@@ -35,68 +35,37 @@ impl DetectorOperator {
         self.detection.model()
     }
 
-    fn anomaly(&self, reading: &Reading, scored: &Scored, transition: Transition, model: Model) -> Result<Anomaly, Failure> {
-        let (state, Excursion { started_at_micros, .. }) = match transition {
-            Transition::Opened(excursion) => (AnomalyState::Opened, excursion),
-            Transition::Closed(excursion) => (AnomalyState::Closed, excursion),
-        };
+    fn anomaly(&self, about: &About, reading: &Reading, scored: &Scored, transition: Transition, model: Model) -> Result<Anomaly, Failure> {
         let Scored { observation, score, thresholds, .. } = scored;
-        let contributions = match state {
-            AnomalyState::Opened => self.detection.contributions(&observation.row)?,
-            _ => Vec::new(),
+        let contributions = match transition {
+            Transition::Opened(_) => self.detection.contributions(&observation.row)?,
+            Transition::Closed(_) => Vec::new(),
         };
-        let Reading { tenant, device_id, group_id, metric, value, measured_at, .. } = reading;
-        let started_at = Timestamp::from_micros(started_at_micros);
         Ok(Anomaly {
-            tenant: tenant.clone(),
-            anomaly_id: identity::excursion_id("anomaly", tenant, &model.name, device_id, metric, started_at).to_string(),
-            device_id: device_id.clone(),
-            group_id: group_id.clone(),
-            metric: metric.clone(),
-            state,
             score: f64::from(*score),
             threshold: f64::from(thresholds.open_above),
-            value: *value,
+            value: reading.value,
             expected: Some(observation.expected),
             band_low: Some(observation.band_low),
             band_high: Some(observation.band_high),
             confidence: f64::from(*score),
-            started_at,
-            changed_at: *measured_at,
-            model,
             contributions: contributions
                 .iter()
                 .map(|spoke| Contribution { feature: spoke.feature.to_owned(), share: f64::from(spoke.share) })
                 .collect(),
-            labels: Labels::new(),
+            ..anomaly(about, &reading.metric, transition, model, reading.measured_at)
         })
     }
 
     /// The end of what is open of a device that has been silent for long.
     fn silenced(&self, about: &About, name: &str, metric: &mut Metric, now: Timestamp) -> Option<Anomaly> {
-        let Transition::Closed(excursion) = metric.lifecycle.close(now.as_micros())? else { return None };
-        let About { tenant, device_id, group_id } = about;
+        let transition = metric.lifecycle.close(now.as_micros())?;
         let model = metric.opened_by.take().unwrap_or_else(|| self.detection.model());
-        let started_at = Timestamp::from_micros(excursion.started_at_micros);
         Some(Anomaly {
-            tenant: tenant.clone(),
-            anomaly_id: identity::excursion_id("anomaly", tenant, &model.name, device_id, name, started_at).to_string(),
-            device_id: device_id.clone(),
-            group_id: group_id.clone(),
-            metric: name.to_owned(),
-            state: AnomalyState::Closed,
-            score: 0.0,
-            threshold: f64::from(self.detection.thresholds(device_id, name).open_above),
+            threshold: f64::from(self.detection.thresholds(&about.device_id, name).open_above),
             value: metric.last_value,
-            expected: None,
-            band_low: None,
-            band_high: None,
-            confidence: 0.0,
-            started_at,
-            changed_at: now,
-            model,
-            contributions: Vec::new(),
             labels: Labels::from([(LABEL_REASON.to_owned(), "device_silent".to_owned())]),
+            ..anomaly(about, name, transition, model, now)
         })
     }
 }
@@ -134,7 +103,7 @@ impl Operator for DetectorOperator {
             Transition::Opened(_) => metric.opened_by.insert(self.detection.model()).clone(),
             Transition::Closed(_) => metric.opened_by.take().unwrap_or_else(|| self.detection.model()),
         };
-        outputs.emit(&self.anomaly(reading, &scored, transition, model)?)
+        outputs.emit(&self.anomaly(&device.about, reading, &scored, transition, model)?)
     }
 
     fn due(&self, device: &Device) -> Option<Timestamp> {

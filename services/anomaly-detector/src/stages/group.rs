@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use events::{Aggregate, Anomaly, AnomalyState, Contribution, HealthState, Labels, MetricHealth, Model, SensorHealth, Timestamp, identity};
+use events::{Aggregate, Anomaly, Contribution, HealthState, MetricHealth, Model, SensorHealth, Timestamp};
 use serde::{Deserialize, Serialize};
 use stream::Failure;
 use stream::operator::{NoNotice, Operator, Outputs, State};
 
+use super::about::{About, anomaly};
 use crate::domain::group::{Condition, Fused, Group, GroupRules, Health, Quantity};
-use crate::domain::lifecycle::Transition;
 
 /// What the group stage's anomalies say found them.
 const MODEL: &str = "group-fusion";
@@ -45,32 +45,14 @@ impl GroupOperator {
     }
 
     fn anomaly(&self, state: &Grouped, fused: &Fused) -> Anomaly {
-        let Grouped { tenant, group_id, last_value, .. } = state;
-        let (anomaly_state, excursion) = match fused.transition {
-            Transition::Opened(excursion) => (AnomalyState::Opened, excursion),
-            Transition::Closed(excursion) => (AnomalyState::Closed, excursion),
-        };
-        let started_at = Timestamp::from_micros(excursion.started_at_micros);
-        let (device_id, metric) = (&fused.device_id, &fused.metric);
-        let loudest = fused.spoke.first();
         let share = |part: f64| if fused.confidence > 0.0 { (part / fused.confidence).min(1.0) } else { 0.0 };
+        let about = About { tenant: state.tenant.clone(), device_id: fused.device_id.clone(), group_id: Some(state.group_id.clone()) };
+        let changed_at = Timestamp::from_micros(fused.at_micros);
         Anomaly {
-            tenant: tenant.clone(),
-            anomaly_id: identity::excursion_id("anomaly", tenant, MODEL, device_id, metric, started_at).to_string(),
-            device_id: device_id.clone(),
-            group_id: Some(group_id.clone()),
-            metric: metric.clone(),
-            state: anomaly_state,
-            score: loudest.map_or(0.0, |spoke| spoke.strength),
+            score: fused.spoke.first().map_or(0.0, |loudest| loudest.strength),
             threshold: f64::from(self.rules.fusion.thresholds.open_above),
-            value: *last_value,
-            expected: None,
-            band_low: None,
-            band_high: None,
+            value: state.last_value,
             confidence: fused.confidence,
-            started_at,
-            changed_at: Timestamp::from_micros(fused.at_micros),
-            model: self.model.clone(),
             contributions: fused
                 .spoke
                 .iter()
@@ -79,7 +61,7 @@ impl GroupOperator {
                     share: share(spoke.part),
                 })
                 .collect(),
-            labels: Labels::new(),
+            ..anomaly(&about, &fused.metric, fused.transition, self.model.clone(), changed_at)
         }
     }
 

@@ -88,8 +88,12 @@ impl Records {
     fn keep(&self, received: &MqttMessage, device: &DeviceKey) -> Result<Blob, Poison> {
         let not_kept = |problem: String| Poison::new("blob_not_kept", problem);
         let store = self.blobs.as_ref().ok_or_else(|| not_kept("there is no blob store".into()))?;
-        let sha256 = blobs::sha256(&received.payload);
-        let uri = block_in_place(|| store.put(&sha256, &received.payload)).map_err(|error| not_kept(error.to_string()))?;
+        // Large by definition: reading and writing it both take long.
+        let put = || {
+            let sha256 = blobs::sha256(&received.payload);
+            store.put(&sha256, &received.payload).map(|uri| (sha256, uri))
+        };
+        let (sha256, uri) = block_in_place(put).map_err(|error| not_kept(error.to_string()))?;
         counter("fieldwatch_mqtt_blobs", &[]).inc();
         Ok(Blob {
             tenant: device.tenant.clone(),

@@ -1,13 +1,13 @@
 //! Two models on the same readings: how often they agree, how often each alarms, and what only one of them opened.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use events::{Event as _, Reading, Timestamp};
 
 use super::History;
 use crate::Config;
-use crate::adapters::{Model, Runtime, Scorer};
+use crate::adapters::{Model, Runtime};
 use crate::commands::CommandError;
 use crate::domain::lifecycle::Transition;
 use crate::stages::{Detection, Device, Judged, Scored};
@@ -106,12 +106,27 @@ impl Comparison {
     }
 
     /// What one side opened and the other did not.
-    fn only(of: &Side, other: &Side) -> Vec<Opened> {
-        let same = |a: &Opened, b: &Opened| (&a.0, &a.1) == (&b.0, &b.1) && (a.2 - b.2).abs() <= SAME_MICROS;
-        of.opened.iter().filter(|opened| !other.opened.iter().any(|there| same(opened, there))).cloned().collect()
+    fn only<'s>(of: &'s Side, other: &Side) -> Vec<&'s Opened> {
+        let mut there = HashMap::<(&str, &str), Vec<i64>>::new();
+        for (key, metric, at, _) in &other.opened {
+            there.entry((key, metric)).or_default().push(*at);
+        }
+        let is_there = |(key, metric, at, _): &Opened| {
+            let times = there.get(&(key.as_str(), metric.as_str()));
+            times.is_some_and(|times| times.iter().any(|there| (at - there).abs() <= SAME_MICROS))
+        };
+        of.opened.iter().filter(|opened| !is_there(opened)).collect()
     }
 
-    pub fn verdict(&self) -> Verdict {
+    /// The verdict, and a report that ends with it.
+    pub fn judged(&self) -> Result<(String, Verdict), CommandError> {
+        let only = [Self::only(&self.old, &self.new), Self::only(&self.new, &self.old)];
+        let verdict = self.verdict(only[0].len());
+        let report = self.report(&only, &verdict).map_err(|error| CommandError::Topics(error.into()))?;
+        Ok((report, verdict))
+    }
+
+    fn verdict(&self, missed: usize) -> Verdict {
         let mut reasons = Vec::new();
         if self.scored < LEAST_READINGS {
             reasons.push(format!("{} readings were scored, {LEAST_READINGS} are needed to judge a model", self.scored));
@@ -120,14 +135,14 @@ impl Comparison {
         if new > QUIET.max(MORE_ALARMS * old) {
             reasons.push(format!("it opens {new:.2} anomalies a device-week, the old one {old:.2}"));
         }
-        let (found, all) = (self.old.opened.len() - Self::only(&self.old, &self.new).len(), self.old.opened.len());
+        let (found, all) = (self.old.opened.len() - missed, self.old.opened.len());
         if (found as f64) < LEAST_FOUND * all as f64 {
             reasons.push(format!("it finds {found} of the {all} anomalies the old one opened"));
         }
         if reasons.is_empty() { Verdict::Accepted } else { Verdict::Refused(reasons) }
     }
 
-    pub fn report(&self) -> Result<String, std::fmt::Error> {
+    fn report(&self, only: &[Vec<&Opened>; 2], verdict: &Verdict) -> Result<String, std::fmt::Error> {
         let mut text = String::new();
         let weeks = self.device_weeks();
         writeln!(
@@ -144,8 +159,7 @@ impl Comparison {
             100.0 * of_all(self.agreed as f64),
             of_all(self.difference)
         )?;
-        let only = [Self::only(&self.old, &self.new), Self::only(&self.new, &self.old)];
-        for ((name, side), only) in [("old", &self.old), ("new", &self.new)].into_iter().zip(&only) {
+        for ((name, side), only) in [("old", &self.old), ("new", &self.new)].into_iter().zip(only) {
             let manifest = side.detection.manifest();
             let (opened, rate) = (side.opened.len(), self.rate(side));
             writeln!(
@@ -156,12 +170,12 @@ impl Comparison {
                 only.len()
             )?;
         }
-        for (sign, only) in ['-', '+'].into_iter().zip(&only) {
+        for (sign, only) in ['-', '+'].into_iter().zip(only) {
             for (key, metric, at, other) in only.iter().take(SHOWN) {
                 writeln!(text, "{sign} {} {key} {metric} (the other scored {other:.3})", Timestamp::from_micros(*at))?;
             }
         }
-        match self.verdict() {
+        match verdict {
             Verdict::Accepted => writeln!(text, "the new one may replace the old one")?,
             Verdict::Refused(reasons) => writeln!(text, "the new one is refused: {}", reasons.join("; "))?,
         }
@@ -171,9 +185,7 @@ impl Comparison {
 
 impl Side {
     fn open(config: &Config, runtime: &Runtime, model: &Model) -> Result<Self, CommandError> {
-        let scorer = Scorer::open(runtime, model)?;
-        let sensitivity = config.sensitivity(scorer.manifest());
-        Ok(Self { detection: Detection::new(scorer, sensitivity), devices: BTreeMap::new(), opened: Vec::new() })
+        Ok(Self { detection: config.detection(runtime, model)?, devices: BTreeMap::new(), opened: Vec::new() })
     }
 
     fn judge(&mut self, key: &str, reading: &Reading) -> Result<Option<Scored>, CommandError> {

@@ -55,11 +55,11 @@ pub async fn retrain(config: &Config, runtime: &Runtime, retrain: &Retrain) -> R
 
     let model = Model::read(&candidate)?;
     let comparison = Comparison::run(config, runtime, (&current, &model), history, cut).await?;
-    let verdict = comparison.verdict();
+    let (report, verdict) = comparison.judged()?;
     if verdict == Verdict::Accepted {
         replace(&candidate, into)?;
     }
-    Ok((comparison.report().unwrap_or_default(), verdict))
+    Ok((report, verdict))
 }
 
 /// When the readings that are trained on end.

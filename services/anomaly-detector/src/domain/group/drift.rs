@@ -27,7 +27,8 @@ const WEEK: usize = 7;
 const HISTORY: usize = 9 * WEEK;
 const HISTORY_LEAST: usize = 3 * WEEK;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DriftRule {
     Cusum,
     Weekly,
@@ -166,10 +167,12 @@ impl Drift {
         let z = (residual / baseline.deviation).clamp(-MOST_A_DAY, MOST_A_DAY);
         self.up = (self.up + z - rules.k).max(0.0);
         self.down = (self.down - z - rules.k).max(0.0);
-        let needed = if rules.rule == DriftRule::Cusum { 1 } else { rules.heal_days };
-        let (breaks, calm) = match rules.rule {
-            DriftRule::Cusum => (self.up > rules.h || self.down > rules.h, self.is_back(baseline, rules.heal_days)),
-            DriftRule::Weekly => (self.breaks_weekly_rule(), !self.breaks_weekly_rule()),
+        let (breaks, calm, needed) = match rules.rule {
+            DriftRule::Cusum => (self.up > rules.h || self.down > rules.h, self.is_back(baseline, rules.heal_days), 1),
+            DriftRule::Weekly => {
+                let breaks = self.breaks_weekly_rule();
+                (breaks, !breaks, rules.heal_days)
+            }
         };
         self.calm_days = if calm { self.calm_days.saturating_add(1) } else { 0 };
         if !self.drifting {

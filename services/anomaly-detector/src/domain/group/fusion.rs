@@ -13,7 +13,8 @@ use crate::domain::lifecycle::{Lifecycle, Thresholds, Transition};
 /// Windows over which a change is taken.
 const CHANGE_OVER: usize = 10;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Quantity {
     Mean,
     Max,
@@ -24,9 +25,11 @@ pub enum Quantity {
     Deviation,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Signal {
     pub metric: String,
+    #[serde(rename = "of")]
     pub quantity: Quantity,
     pub from: f64,
     pub full: f64,
