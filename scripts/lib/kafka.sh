@@ -13,7 +13,10 @@ kafka_start() {
       -c "$folder/server.properties" >"$folder/format.log" 2>&1 || die "Kafka's storage could not be formatted: $(tail -n 5 "$folder/format.log")"
     touch "$folder/formatted"
   fi
-  start_process kafka "$java" -Xmx400m -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true \
+  # One collecting thread and a heap that is there from the start: on cores that are shared with everything else a second
+  # one is mostly waited for, and a first touch of memory costs more than it frees.
+  start_process kafka "$java" -Xms400m -Xmx400m -XX:+AlwaysPreTouch -XX:+UseG1GC -XX:MaxGCPauseMillis=20 -XX:ParallelGCThreads=1 -XX:ConcGCThreads=1 \
+    -XX:+ExitOnOutOfMemoryError -Djava.awt.headless=true \
     -Dlog4j2.configurationFile="$SCRIPTS/infra.d/log4j2.properties" -cp "$KAFKA_HOME/*" kafka.Kafka "$folder/server.properties"
   wait_until_ready kafka 60 kafka_answers
 }

@@ -1,7 +1,7 @@
 //! Wires the bridge: for each connection an MQTT session and a source into Kafka; the redrive.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use events::{Blob, DeviceStatus, Reading};
@@ -26,6 +26,9 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
     let routes = config.routes().map_err(|mistakes| anyhow::anyhow!("routes: {mistakes:?}"))?;
     let registry = Registry::connect(&config.registry)?;
     let blobs = blobs(&config.blobs)?;
+    if let Some(store) = blobs.clone().filter(|_| !config.blobs.keep.is_zero()) {
+        supervisor.spawn("blobs", expire(store, config.blobs.keep, shutdown.clone()));
+    }
     let (records, in_flight) = (RecordsLater::default(), Arc::new(InFlight::default()));
     supervisor.spawn("registry", {
         let (records, kafka, check, shutdown) = (records.clone(), config.kafka.clone(), health.check("registry"), shutdown.clone());
@@ -90,6 +93,24 @@ fn blobs(config: &BlobsConfig) -> anyhow::Result<Option<Arc<dyn BlobStore>>> {
     }
     let folder = BlobFolder::open(&config.folder, &config.uri).with_context(|| format!("blobs.folder {}", config.folder.display()))?;
     Ok(Some(Arc::new(folder)))
+}
+
+/// Deletes blobs once they are too old.
+async fn expire(store: Arc<dyn BlobStore>, keep: Duration, shutdown: Shutdown) -> anyhow::Result<()> {
+    let mut often = tokio::time::interval((keep / 10).clamp(Duration::from_secs(1), Duration::from_hours(1)));
+    loop {
+        tokio::select! {
+            _ = often.tick() => {}
+            () = shutdown.cancelled() => return Ok(()),
+        }
+        let (store, before) = (Arc::clone(&store), SystemTime::now() - keep);
+        match tokio::task::spawn_blocking(move || store.expire(before)).await? {
+            Ok(0) => {}
+            Ok(blobs) => tracing::info!(blobs, "deleted, being older than blobs.keep"),
+            // They take room, no more: it is tried again.
+            Err(error) => Failure::transient(error).note("blobs"),
+        }
+    }
 }
 
 /// The spool of a connection, in a folder of its name.

@@ -3,6 +3,7 @@
 mod broker;
 mod routes;
 
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -52,6 +53,8 @@ pub struct MqttConfig {
     pub shared_group: String,
     pub status_topic: String,
     #[serde(with = "humantime_serde")]
+    pub unknown_after: Duration,
+    #[serde(with = "humantime_serde")]
     pub session_expiry: Duration,
     #[serde(with = "humantime_serde")]
     pub keep_alive: Duration,
@@ -90,6 +93,8 @@ pub struct LimitsConfig {
 pub struct BlobsConfig {
     pub folder: PathBuf,
     pub uri: String,
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
 }
 
 impl BlobsConfig {
@@ -138,6 +143,13 @@ pub(crate) fn bytes(size: ByteSize) -> usize {
 impl ServiceConfig for Config {
     fn shared(&self) -> Shared<'_> {
         Shared { telemetry: &self.telemetry, log: &self.log, admin: &self.admin }
+    }
+
+    /// One for each connection: what it takes, gives to Kafka and acknowledges is one line of work, and two threads would
+    /// mostly wake each other.
+    fn threads(&self) -> usize {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.routes().map_or(1, |routes| routes.connections().len()).clamp(1, cores)
     }
 
     fn check(&self) -> Vec<Mistake> {

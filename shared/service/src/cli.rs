@@ -88,7 +88,7 @@ where
             return ExitCode::from(EXIT_CONFIG);
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(config.threads()).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("{}: no runtime: {error}", definition.name));

@@ -27,6 +27,11 @@ pub trait ServiceConfig: DeserializeOwned + Send + 'static {
     fn check(&self) -> Vec<Mistake> {
         Vec::new()
     }
+
+    /// How many threads run the service's tasks.
+    fn threads(&self) -> usize {
+        2
+    }
 }
 
 /// The sections `main` needs itself.

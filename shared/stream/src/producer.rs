@@ -161,10 +161,14 @@ impl Publisher {
         Self::create(producer_config(kafka, client_id)?, give_up)
     }
 
-    /// One that holds at most so many records that are not delivered: each takes one to two KiB, however small it is.
+    /// For records that come one by one. Holds at most so many that are not delivered: each takes one to two KiB, however
+    /// small it is.
     pub fn connect_bounded(kafka: &KafkaConfig, client_id: &str, give_up: GiveUp, records: usize) -> Result<Self, Failure> {
         let mut config = producer_config(kafka, client_id)?;
         config.set("queue.buffering.max.messages", records.to_string());
+        // About as long as Kafka takes to answer: while records that have waited long enough queue behind an unanswered batch,
+        // the client polls without a pause.
+        config.set("linger.ms", "2");
         Self::create(config, give_up)
     }
 

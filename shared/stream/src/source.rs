@@ -22,9 +22,9 @@ use crate::producer::Delivery;
 use crate::spool::Spool;
 use crate::{Failure, KafkaConfig, OutRecord, Poison};
 
-/// What a record in the hands of Kafka's client takes, at least: its headers and bookkeeping. So many fewer records than
-/// bytes may be under way.
-const RECORD_BYTES: usize = 1 << 10;
+/// What a record in the hands of Kafka's client takes, however small it is: its headers and bookkeeping. So many fewer
+/// records than bytes may be under way.
+const RECORD_BYTES: usize = 2 << 10;
 /// Between two tries when Kafka's client has no room.
 const FOR_ROOM: Duration = Duration::from_millis(2);
 

@@ -1,8 +1,10 @@
 //! Payloads that are too large for a topic, kept where those who want them can fetch them (a claim check).
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
@@ -15,9 +17,12 @@ pub trait BlobStore: Send + Sync {
     /// Keeps `bytes` under their hash and returns where. Once it returns they are safe; the same bytes again are the same
     /// blob. Blocks.
     fn put(&self, sha256: &str, bytes: &[u8]) -> io::Result<String>;
+
+    /// Deletes what was put before `before` and not since. Returns how many blobs. Blocks.
+    fn expire(&self, before: SystemTime) -> io::Result<usize>;
 }
 
-/// Files named by their hash, in folders named by its first two digits. Nobody deletes them but who runs the bridge.
+/// Files named by their hash, in folders named by its first two digits; when one was last put is when it was modified.
 pub struct BlobFolder {
     path: PathBuf,
     /// What a blob's URI begins with.
@@ -44,8 +49,7 @@ impl BlobStore for BlobFolder {
             sync_folder(&self.path)?;
         }
         // A file bears its name only once it is whole and on disk; another bridge may be writing the same one.
-        let whole = file.metadata().is_ok_and(|found| found.len() == bytes.len() as u64);
-        if !whole {
+        if !put_again(&file, bytes.len() as u64)? {
             let incoming = self.path.join(INCOMING).join(Uuid::new_v4().to_string());
             let written = File::create(&incoming).and_then(|mut file| {
                 file.write_all(bytes)?;
@@ -61,6 +65,50 @@ impl BlobStore for BlobFolder {
         sync_folder(folder)?;
         Ok(format!("{}/{place}", self.base))
     }
+
+    fn expire(&self, before: SystemTime) -> io::Result<usize> {
+        let mut deleted = 0;
+        // Half-written files too, of whoever ended while writing them.
+        for folder in fs::read_dir(&self.path)? {
+            let folder = folder?.path();
+            if !folder.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(folder)? {
+                let path = file?.path();
+                let Some(file) = open(&path)? else { continue };
+                file.lock()?;
+                let found = file.metadata()?;
+                // Without a link it is another's: deleted by another bridge, and perhaps put anew since.
+                if found.nlink() > 0 && found.modified()? < before {
+                    fs::remove_file(&path)?;
+                    deleted += 1;
+                }
+            }
+        }
+        Ok(deleted)
+    }
+}
+
+/// Whether the file is there, whole: it begins to age anew. Locked, so that it is not being deleted meanwhile.
+fn put_again(path: &Path, length: u64) -> io::Result<bool> {
+    let Some(file) = open(path)? else { return Ok(false) };
+    file.lock()?;
+    let found = file.metadata()?;
+    let is_there = found.len() == length && found.nlink() > 0;
+    if is_there {
+        file.set_modified(SystemTime::now())?;
+    }
+    Ok(is_there)
+}
+
+/// `None`: there is no such file, or it was deleted just now.
+fn open(path: &Path) -> io::Result<Option<File>> {
+    match OpenOptions::new().write(true).open(path) {
+        Ok(file) => Ok(Some(file)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 pub(super) fn sha256(bytes: &[u8]) -> String {
@@ -73,6 +121,8 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -87,6 +137,46 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path().join(INCOMING)).unwrap().count(), 0);
         let elsewhere = BlobFolder::open(folder.path(), "https://blobs.example/fieldwatch/").unwrap();
         assert_eq!(elsewhere.put(&hash, b"abc").unwrap(), format!("https://blobs.example/fieldwatch/ba/{hash}"));
+    }
+
+    #[test]
+    fn a_blob_goes_once_it_was_long_enough_not_put_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobFolder::open(folder.path(), "").unwrap();
+        let (gone, kept) = (sha256(b"gone"), sha256(b"kept"));
+        let path = |uri: String| PathBuf::from(uri.strip_prefix("file://").unwrap());
+        let (gone_at, kept_at) = (path(store.put(&gone, b"gone").unwrap()), path(store.put(&kept, b"kept").unwrap()));
+        let (now, day) = (SystemTime::now(), Duration::from_hours(24));
+        for file in [&gone_at, &kept_at] {
+            open(file).unwrap().unwrap().set_modified(now - 8 * day).unwrap();
+        }
+        store.put(&kept, b"kept").unwrap();
+        let half_written = folder.path().join(INCOMING).join("half");
+        fs::write(&half_written, b"ha").unwrap();
+        assert_eq!(store.expire(now - 7 * day).unwrap(), 1);
+        assert_eq!((gone_at.exists(), kept_at.exists(), half_written.exists()), (false, true, true));
+        assert_eq!(store.expire(now + day).unwrap(), 2);
+        assert_eq!(path(store.put(&gone, b"gone").unwrap()), gone_at);
+        assert_eq!(fs::read(gone_at).unwrap(), b"gone");
+    }
+
+    #[test]
+    fn a_blob_that_is_put_while_old_ones_are_deleted_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = BlobFolder::open(folder.path(), "").unwrap();
+        let (hash, hour) = (sha256(b"abc"), Duration::from_hours(1));
+        std::thread::scope(|scope| {
+            let putting = scope.spawn(|| {
+                for _ in 0..300 {
+                    let uri = store.put(&hash, b"abc").unwrap();
+                    let file = open(Path::new(uri.strip_prefix("file://").unwrap())).unwrap().expect("what was just put is there");
+                    file.set_modified(SystemTime::now() - 2 * hour).unwrap();
+                }
+            });
+            while !putting.is_finished() {
+                store.expire(SystemTime::now() - hour).unwrap();
+            }
+        });
     }
 
     #[test]

@@ -12,7 +12,10 @@ use stream::Failure;
 use crate::domain::Message;
 
 /// What a message weighs beside its own bytes: its records' headers and bookkeeping.
-const OVERHEAD: usize = 256;
+const OVERHEAD: usize = 4 << 10;
+
+/// No topic of a broker's: they hold no NUL.
+const BROKER_LOST: &str = "\0broker-lost";
 
 /// A message as the broker delivered it.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,6 +31,24 @@ pub struct MqttMessage {
 }
 
 impl MqttMessage {
+    /// The bridge's word to itself, in line with what came before: the broker is away since `at`.
+    pub fn broker_lost(at: Timestamp) -> Self {
+        Self {
+            topic: BROKER_LOST.to_owned(),
+            payload: Bytes::new(),
+            // Nobody waits for its acknowledgement; still it is not to be dropped.
+            qos: 1,
+            retained: false,
+            user_properties: Vec::new(),
+            content_type: None,
+            received_at: at,
+        }
+    }
+
+    pub fn is_broker_lost(&self) -> bool {
+        self.topic == BROKER_LOST
+    }
+
     pub fn message(&self) -> Message<'_> {
         Message { topic: &self.topic, payload: &self.payload, retained: self.retained, received_at: self.received_at }
     }

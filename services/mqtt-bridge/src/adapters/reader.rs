@@ -13,7 +13,7 @@ use telemetry::span::{MessageSpan, Operation};
 use crate::NAME;
 use crate::adapters::message::MqttMessage;
 use crate::adapters::records::Records;
-use crate::domain::{Decision, DeviceLimiter, DeviceLimits, Outcome, Reject, RejectLimiter, Routes};
+use crate::domain::{Decision, DeviceLimiter, DeviceLimits, Online, Outcome, Reject, RejectLimiter, Routes};
 
 /// Label and span name of what no route has: topics are without bound.
 const NO_ROUTE: &str = "(no route)";
@@ -26,6 +26,7 @@ pub struct MqttReader {
     routes: Routes,
     records: Records,
     devices: DeviceLimiter,
+    online: Online,
     limiter: RejectLimiter,
     log_limiter: RejectLimiter,
     taken: HashMap<String, Counter>,
@@ -58,6 +59,7 @@ impl MqttReader {
             routes,
             records,
             devices: DeviceLimiter::new(devices),
+            online: Online::default(),
             limiter: RejectLimiter::new(rejects_per_second),
             log_limiter: RejectLimiter::new(LOGGED_PER_SECOND),
             taken,
@@ -69,6 +71,14 @@ impl MqttReader {
 
     fn trail(&self, reading: Option<(Timestamp, Timestamp)>, span: Option<MessageSpan>) -> MqttTrail {
         MqttTrail { reading, ages: Arc::clone(&self.ages), _span: span }
+    }
+
+    /// The devices of whom nothing is known while the broker is away.
+    fn broker_lost(&mut self, received: &MqttMessage) -> Result<Vec<OutRecord>, Failure> {
+        let unknown = self.online.lost(received.received_at);
+        tracing::warn!(devices = unknown.len(), "without its broker the bridge knows nothing of the devices that were online");
+        let records = unknown.into_iter().map(|status| self.records.events(received, &Outcome::Status(status), None));
+        records.collect::<Result<Vec<_>, _>>().map(|records| records.concat())
     }
 
     /// The dead letter of a reject; none where its device has sent too many.
@@ -114,6 +124,9 @@ impl Reader for MqttReader {
     type Trail = MqttTrail;
 
     fn read(&mut self, received: &MqttMessage) -> Result<(Vec<OutRecord>, MqttTrail), Failure> {
+        if received.is_broker_lost() {
+            return Ok((self.broker_lost(received)?, self.trail(None, None)));
+        }
         let started = Instant::now();
         let interpreted = self.routes.interpret(&received.message());
         let (name, filter) = interpreted.route.map_or((NO_ROUTE, NO_ROUTE), |route| (&route.name, route.filter.as_str()));
@@ -130,7 +143,11 @@ impl Reader for MqttReader {
             Ok(outcome) => {
                 let reading = match &outcome {
                     Outcome::Readings(readings) => readings.first().map(|reading| (reading.measured_at, reading.received_at)),
-                    Outcome::Status(_) | Outcome::Large(_) => None,
+                    Outcome::Status(status) => {
+                        self.online.heard(status);
+                        None
+                    }
+                    Outcome::Large(_) => None,
                 };
                 match self.records.events(received, &outcome, context.as_ref()) {
                     Err(Failure::Poison(poison)) => (vec![self.dead_letter(received, &poison, None, 0, Some(&span))], None),

@@ -69,3 +69,16 @@ async fn a_payload_that_cannot_be_kept_is_a_dead_letter_and_a_blob_once_it_is_re
     );
     bridge.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blob_is_deleted_when_it_was_kept_long_enough() {
+    let (field, folder) = (Field::new().await, tempfile::tempdir().unwrap());
+    let store = folder.path().display().to_string();
+    let bridge = field.bridge(&[("MQTT_BRIDGE__BLOBS__FOLDER", &store), ("MQTT_BRIDGE__BLOBS__KEEP", "2s")]).await;
+    let device = Device::connect(&field.broker, "camera-1").await;
+    device.publish_typed(TOPIC, picture(), "image/jpeg").await;
+    let blob = capture(&field.kit, topics::BLOBS).events::<Blob>(1).await.remove(0);
+    let file = Path::new(blob.uri.strip_prefix("file://").unwrap());
+    eventually("the blob is deleted", || async { (!file.exists()).then_some(()) }).await;
+    bridge.stop().await.unwrap();
+}

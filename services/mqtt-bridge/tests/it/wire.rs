@@ -51,6 +51,7 @@ pub(crate) struct Wire {
     port: u16,
     log: Arc<Log>,
     cuts: Arc<watch::Sender<u64>>,
+    down: Arc<AtomicBool>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,10 +63,18 @@ enum Towards {
 impl Wire {
     pub(crate) async fn to(broker: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let wire = Self { port: listener.local_addr().unwrap().port(), log: Arc::default(), cuts: Arc::new(watch::Sender::new(0)) };
+        let wire = Self {
+            port: listener.local_addr().unwrap().port(),
+            log: Arc::default(),
+            cuts: Arc::new(watch::Sender::new(0)),
+            down: Arc::default(),
+        };
         let accepting = wire.clone();
         tokio::spawn(async move {
             while let Ok((bridge, _)) = listener.accept().await {
+                if accepting.down.load(Ordering::SeqCst) {
+                    continue;
+                }
                 if let Ok(broker) = TcpStream::connect(("127.0.0.1", broker)).await {
                     accepting.carry(bridge, broker);
                 }
@@ -96,6 +105,14 @@ impl Wire {
 
     pub(crate) fn cut(&self) {
         self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// While it is down, connections end as they begin.
+    pub(crate) fn keep_down(&self, down: bool) {
+        self.down.store(down, Ordering::SeqCst);
+        if down {
+            self.cut();
+        }
     }
 
     pub(crate) fn cut_in_frame(&self) {

@@ -19,6 +19,8 @@ impl Readings {
     pub(crate) fn of(kit: &Kit) -> Self {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &kit.kafka.brokers).set("group.id", "bench").set("fetch.wait.max.ms", "5");
+        // A poll in which a commit is reported returns nothing, as if its time were over.
+        config.set("enable.auto.commit", "false");
         let consumer: BaseConsumer = config.create().expect("a consumer");
         let topic = kit.kafka.prefixed(topics::READINGS);
         let metadata = consumer.fetch_metadata(Some(&topic), Duration::from_secs(10)).expect("metadata");

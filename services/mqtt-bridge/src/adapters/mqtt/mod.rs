@@ -42,14 +42,15 @@ impl AnySession {
             config.status_topic.clear();
         }
         let routes = routes.of_connection(name);
+        let unknown_after = (!config.unknown_after.is_zero()).then_some(config.unknown_after);
         Ok(match config.version {
             MqttVersion::V3 => {
                 let client = version3::client(&config, &client_id, routes)?;
-                Self::Version3(Box::new(Session::new(client, name, config.status_topic, releases, check)))
+                Self::Version3(Box::new(Session::new(client, name, config.status_topic, unknown_after, releases, check)))
             }
             MqttVersion::V5 => {
                 let client = version5::client(&config, &client_id, routes)?;
-                Self::Version5(Box::new(Session::new(client, name, config.status_topic, releases, check)))
+                Self::Version5(Box::new(Session::new(client, name, config.status_topic, unknown_after, releases, check)))
             }
         })
     }

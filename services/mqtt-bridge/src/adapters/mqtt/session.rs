@@ -4,16 +4,18 @@
 //! a late one would acknowledge another message. What was not acknowledged comes again.
 
 use std::pin::pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use events::Timestamp;
 use service::{HealthCheck, Shutdown};
 use stream::Failure;
 use stream::failure::backoff;
 use telemetry::metrics::{GaugeF64, gauge};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::Interval;
+use tokio::time::{Instant, Interval};
 
 use crate::adapters::Intake;
+use crate::adapters::message::MqttMessage;
 use crate::adapters::mqtt::client::{Connection, Incoming, Received, Requests as _};
 use crate::adapters::mqtt::options;
 use crate::adapters::mqtt::release::{Epoch, Release};
@@ -25,16 +27,31 @@ pub struct Session<C: Connection> {
     requests: C::Requests,
     connection: C,
     epoch: Epoch,
-    /// Whether the broker has ever known this session.
-    known: bool,
+    link: Link,
     /// Empty: the bridge says nothing of itself.
     status_topic: String,
+    /// How long the broker may be away before nothing is known of its devices; `None`: for ever.
+    unknown_after: Option<Duration>,
     releases: UnboundedReceiver<Release>,
     /// A release for which the client has no room just now.
     held: Option<Release>,
     check: HealthCheck,
     beat: Interval,
     connected: GaugeF64,
+}
+
+/// Where the connection to the broker stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Link {
+    /// There was none yet: the broker does not know this session.
+    New,
+    Up,
+    Down {
+        at: Instant,
+        since: Timestamp,
+    },
+    /// For so long that its devices were called unknown.
+    GivenUp,
 }
 
 enum Next {
@@ -44,6 +61,8 @@ enum Next {
     Stop,
     /// Everything taken is acknowledged, and nothing is taken any more.
     AllReleased,
+    /// The broker is away too long, since then.
+    Away(Timestamp),
 }
 
 /// How far a stop has come.
@@ -63,6 +82,7 @@ impl<C: Connection> Session<C> {
         (requests, connection): (C::Requests, C),
         name: &str,
         status_topic: String,
+        unknown_after: Option<Duration>,
         releases: UnboundedReceiver<Release>,
         check: HealthCheck,
     ) -> Self {
@@ -70,8 +90,9 @@ impl<C: Connection> Session<C> {
             requests,
             connection,
             epoch: Epoch::first(),
-            known: false,
+            link: Link::New,
             status_topic,
+            unknown_after,
             releases,
             held: None,
             check,
@@ -130,6 +151,12 @@ impl<C: Connection> Session<C> {
                     phase = Phase::Releasing;
                 }
                 Next::AllReleased => phase = Phase::Leaving,
+                Next::Away(since) => {
+                    self.link = Link::GivenUp;
+                    if let Some(intake) = &mut intake {
+                        self.accept(intake, MqttMessage::broker_lost(since), None, &shutdown).await?;
+                    }
+                }
             }
         }
     }
@@ -137,7 +164,16 @@ impl<C: Connection> Session<C> {
     /// Waits for what comes next, writing acknowledgements meanwhile. The client's poll is not cancelled by them: it could
     /// lose what it was about to write.
     async fn next(&mut self, phase: Phase, shutdown: &Shutdown) -> Next {
-        let Self { connection, requests, releases, held, epoch, .. } = self;
+        let Self { connection, requests, releases, held, epoch, link, unknown_after, .. } = self;
+        let give_up = async {
+            match (*link, *unknown_after) {
+                (Link::Down { at, since }, Some(longest)) => {
+                    tokio::time::sleep_until(at + longest).await;
+                    since
+                }
+                _ => std::future::pending().await,
+            }
+        };
         // The client reads ten messages for each acknowledgement it writes: after an outage they pile up, and wait here.
         let mut acknowledge = |release: Release| {
             let current = release.epoch == *epoch;
@@ -145,7 +181,7 @@ impl<C: Connection> Session<C> {
         };
         *held = held.take().and_then(&mut acknowledge);
         let open = matches!(phase, Phase::Taking | Phase::Releasing);
-        let mut poll = pin!(connection.next());
+        let (mut poll, mut give_up) = (pin!(connection.next()), pin!(give_up));
         loop {
             tokio::select! {
                 biased;
@@ -154,6 +190,7 @@ impl<C: Connection> Session<C> {
                     Some(release) => *held = acknowledge(release),
                     None => return Next::AllReleased,
                 },
+                since = &mut give_up => return Next::Away(since),
                 incoming = &mut poll => return incoming.map_or_else(Next::Lost, Next::Incoming),
                 _ = self.beat.tick() => self.check.beat(),
             }
@@ -162,7 +199,17 @@ impl<C: Connection> Session<C> {
 
     async fn take(&mut self, intake: &mut Intake, received: Received, epoch: Epoch, shutdown: &Shutdown) -> Result<(), Failure> {
         let release = Release::of(&received, epoch);
-        let mut taking = pin!(intake.take(received.message, release));
+        self.accept(intake, received.message, release, shutdown).await
+    }
+
+    async fn accept(
+        &mut self,
+        intake: &mut Intake,
+        message: MqttMessage,
+        release: Option<Release>,
+        shutdown: &Shutdown,
+    ) -> Result<(), Failure> {
+        let mut taking = pin!(intake.take(message, release));
         loop {
             tokio::select! {
                 biased;
@@ -176,11 +223,11 @@ impl<C: Connection> Session<C> {
 
     /// Subscribes on every connection: whether the broker still knows the session or not.
     fn connected(&mut self, session_present: bool) -> Result<(), Failure> {
-        if self.known && !session_present {
+        if self.link != Link::New && !session_present {
             tracing::warn!("the broker has forgotten the session: what was published meanwhile is lost");
         }
         tracing::info!(session_present, "connected to the MQTT broker");
-        self.known = true;
+        self.link = Link::Up;
         self.connected.set(1.0);
         self.check.not_ready("subscribing");
         self.requests.subscribe()
@@ -199,6 +246,9 @@ impl<C: Connection> Session<C> {
             return Err(failure);
         }
         failure.note("mqtt");
+        if self.link == Link::Up {
+            self.link = Link::Down { at: Instant::now(), since: SystemTime::now().into() };
+        }
         self.epoch = self.epoch.next();
         Ok(self.connection.start_over())
     }
