@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use events::{Anomaly, Contribution, Labels, Model, Reading, Timestamp};
+use events::{Anomaly, Contribution, DeviceState, DeviceStatus, Labels, Model, Reading, Timestamp};
 use stream::Failure;
-use stream::operator::{NoNotice, Operator, Outputs};
+use stream::operator::{Operator, Outputs};
 use telemetry::metrics::{Counter, counter};
 
 use super::about::{About, anomaly};
@@ -12,7 +12,7 @@ use super::detection::{Detection, Device, Judged, Metric, Scored};
 use crate::DEFINITION;
 use crate::domain::lifecycle::Transition;
 
-/// Label of an anomaly that ended because its device fell silent.
+/// Label of an anomaly that ended for another reason than its scores.
 const LABEL_REASON: &str = "reason";
 
 pub struct DetectorOperator {
@@ -57,22 +57,32 @@ impl DetectorOperator {
         })
     }
 
-    /// The end of what is open of a device that has been silent for long.
-    fn silenced(&self, about: &About, name: &str, metric: &mut Metric, now: Timestamp) -> Option<Anomaly> {
-        let transition = metric.lifecycle.close(now.as_micros())?;
+    /// Forgets a device; what is open of it ends.
+    fn forget(&self, device: &mut Device, at: Timestamp, reason: &str, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
+        let about = std::mem::take(&mut device.about);
+        for (name, mut metric) in std::mem::take(&mut device.metrics) {
+            if let Some(anomaly) = self.ended(&about, &name, &mut metric, at, reason) {
+                outputs.emit(&anomaly)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&self, about: &About, name: &str, metric: &mut Metric, at: Timestamp, reason: &str) -> Option<Anomaly> {
+        let transition = metric.lifecycle.close(at.as_micros())?;
         let model = metric.opened_by.take().unwrap_or_else(|| self.detection.model());
         Some(Anomaly {
             threshold: f64::from(self.detection.thresholds(&about.device_id, name).open_above),
             value: metric.last_value,
-            labels: Labels::from([(LABEL_REASON.to_owned(), "device_silent".to_owned())]),
-            ..anomaly(about, name, transition, model, now)
+            labels: Labels::from([(LABEL_REASON.to_owned(), reason.to_owned())]),
+            ..anomaly(about, name, transition, model, at)
         })
     }
 }
 
 impl Operator for DetectorOperator {
     type Event = Reading;
-    type Notice = NoNotice;
+    type Notice = DeviceStatus;
     type State = Device;
 
     const STAGE: &'static str = DEFINITION.name;
@@ -111,12 +121,13 @@ impl Operator for DetectorOperator {
     }
 
     fn on_time(&self, _key: &str, now: Timestamp, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<(), Failure> {
-        let about = std::mem::take(&mut device.about);
-        for (name, mut metric) in std::mem::take(&mut device.metrics) {
-            if let Some(anomaly) = self.silenced(&about, &name, &mut metric, now) {
-                outputs.emit(&anomaly)?;
-            }
+        self.forget(device, now, "device_silent", outputs)
+    }
+
+    fn on_notice(&self, _key: &str, status: &DeviceStatus, device: &mut Device, outputs: &mut Outputs<'_>) -> Result<bool, Failure> {
+        if status.state != DeviceState::Retired {
+            return Ok(false);
         }
-        Ok(())
+        self.forget(device, status.changed_at, "device_retired", outputs).map(|()| true)
     }
 }

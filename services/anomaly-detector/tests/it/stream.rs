@@ -1,13 +1,14 @@
 //! The service on the stream: readings in, anomalies out.
 
 use ::stream::OutRecord;
-use events::{Anomaly, AnomalyState, Reading, Timestamp, topics};
+use events::{Anomaly, AnomalyState, DeviceState, DeviceStatus, Reading, Timestamp, topics};
 use testkit::{Kit, Running, capture, temperature};
 
 use anomaly_detector::{Config, DEFINITION, app};
 
-pub(crate) const TOPICS: [&str; 13] = [
+pub(crate) const TOPICS: [&str; 14] = [
     topics::READINGS,
+    topics::DEVICE_STATUS,
     topics::ANOMALIES,
     topics::AGGREGATES,
     topics::SENSOR_HEALTH,
@@ -75,6 +76,23 @@ async fn a_spike_opens_one_anomaly_and_calm_closes_it_also_across_a_restart() {
         assert!(opened.band_high.unwrap() < opened.value && !opened.contributions.is_empty());
         assert_eq!(opened.started_at, first[400].measured_at);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_open_of_a_retired_device_is_closed() {
+    let kit = Kit::with_topics(&TOPICS).await;
+    let service = start(&kit).await;
+    kit.publish(&series("sensor-1")[..402]).await;
+    let mut anomalies = capture(&kit, topics::ANOMALIES);
+    let opened: Anomaly = anomalies.events(1).await.remove(0);
+    let changed_at = reading("sensor-1", 402, 0.0).measured_at;
+    let status = |state| DeviceStatus { tenant: "default".into(), device_id: "sensor-1".into(), state, reason: "sold".into(), changed_at };
+    kit.publish(&[status(DeviceState::Offline), status(DeviceState::Retired)]).await;
+    let closed: Anomaly = anomalies.events(1).await.remove(0);
+    assert_eq!((opened.state, closed.state, &opened.anomaly_id), (AnomalyState::Opened, AnomalyState::Closed, &closed.anomaly_id));
+    assert_eq!((closed.labels["reason"].as_str(), closed.changed_at), ("device_retired", changed_at));
+    service.stop().await.unwrap();
+    assert!(anomalies.rest().await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

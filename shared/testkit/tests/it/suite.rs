@@ -124,8 +124,10 @@ async fn every_excursion_has_its_effect(suite: &Suite) {
     }
     assert_eq!(changes.len(), expected);
     assert!(changes.values().all(|states| *states == [AlertState::Firing, AlertState::Resolved]), "one FIRING, one RESOLVED each");
-    for topic in ["dlq.mqtt-bridge.v1", "dlq.temperature-alert.v1", "dlq.anomaly-detector.v1", "dlq.notifier.v1"] {
-        assert!(capture(&suite.kit, topic).rest().await.is_empty(), "{topic} is empty");
+    let detector = ["anomaly-detector", "anomaly-detector-aggregates", "anomaly-detector-group"];
+    for stage in ["mqtt-bridge", "temperature-alert", "notifier"].into_iter().chain(detector) {
+        let topic = topics::dlq(stage);
+        assert!(capture(&suite.kit, &topic).rest().await.is_empty(), "{topic} is empty");
     }
 }
 
