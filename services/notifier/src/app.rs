@@ -14,6 +14,7 @@ use stream::{Failure, Registry};
 use tokio::net::TcpListener;
 
 use crate::adapters::db::{NewKey, Store, classify};
+use crate::adapters::devices::{DeviceView, Source};
 use crate::adapters::endpoint_secret::EndpointSecret;
 use crate::adapters::guard::Clients;
 use crate::adapters::http::{self, Api, KEY_PREFIX, RateLimits};
@@ -86,7 +87,7 @@ impl App {
         self.address
     }
 
-    /// Starts every part: the inputs' sink, the hub of the streams, the API.
+    /// Starts every part: the inputs' sink, the hub of the streams, the latest of the devices, the API.
     pub fn start(self, health: &Health, supervisor: &mut Supervisor) {
         let Self { config, store, registry, outgoing, signer, vault, clients, listener, .. } = self;
         let shutdown = supervisor.shutdown();
@@ -94,10 +95,15 @@ impl App {
         let inputs = NotificationSink::new(store.clone(), registry.clone(), outgoing.clone(), &config.kafka);
         stream::sink::start(inputs, crate::NAME, &sink::TOPICS, &config.kafka, &config.sink, health, supervisor);
 
+        let devices = DeviceView::new(&config.kafka, registry.clone(), &config.devices);
+        for source in Source::ALL {
+            supervisor.spawn(source.name(), devices.clone().run(source, health.check(source.name()), shutdown.clone()));
+        }
         let hub = Hub::new(&config.kafka, registry, &config.sse);
         supervisor.spawn("streams", hub.clone().run(health.check("streams"), shutdown.clone()));
         supervisor.spawn("counts", hub.clone().run_counts(store.clone(), shutdown.clone()));
-        let timers = Timers { store: store.clone(), outgoing: outgoing.clone(), delivery: config.delivery.clone() };
+        let (kept, delivery) = (config.devices.keep, config.delivery.clone());
+        let timers = Timers { store: store.clone(), outgoing: outgoing.clone(), delivery, status_changes: kept };
         supervisor.spawn("timers", timers.run(health.check("timers"), shutdown.clone()));
         let sender = Sender::new(store.clone(), Arc::clone(&vault), clients.clone(), config.delivery.clone());
         supervisor.spawn("sender", sender.run(health.check("sender"), shutdown.clone()));
@@ -105,7 +111,7 @@ impl App {
 
         let (sse, delivery) = (config.sse, config.delivery);
         let limits = RateLimits::new(config.api.requests_per_second, config.api.burst);
-        let api = Api { limits, store, outgoing, hub, signer, vault, clients, sse, delivery, shutdown: shutdown.clone() };
+        let api = Api { limits, store, outgoing, hub, devices, signer, vault, clients, sse, delivery, shutdown: shutdown.clone() };
         let router = http::router(api, &config.api);
         supervisor.spawn("api", serve(listener, router, shutdown));
     }

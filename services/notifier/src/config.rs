@@ -31,6 +31,7 @@ pub struct Config {
     pub sse: SseConfig,
     pub database: DatabaseConfig,
     pub sink: SinkConfig,
+    pub devices: DevicesConfig,
     pub delivery: DeliveryConfig,
     pub secrets: SecretsConfig,
 }
@@ -59,6 +60,19 @@ pub struct SseConfig {
     pub catch_ups: usize,
     #[serde(with = "humantime_serde")]
     pub ticket_life: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DevicesConfig {
+    pub most: usize,
+    pub metrics: usize,
+    pub values: usize,
+    pub readings_back: u32,
+    #[serde(with = "humantime_serde")]
+    pub look_again: Duration,
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -144,6 +158,9 @@ impl ServiceConfig for Config {
             ("sse.catch_ups", self.sse.catch_ups),
             ("database.max_connections", self.database.max_connections as usize),
             ("sink.max_batch", self.sink.max_batch),
+            ("devices.most", self.devices.most),
+            ("devices.metrics", self.devices.metrics),
+            ("devices.values", self.devices.values),
             ("delivery.per_minute", self.delivery.per_minute as usize),
             ("delivery.endpoints", self.delivery.endpoints),
         ];
@@ -164,6 +181,9 @@ impl ServiceConfig for Config {
         }
         if self.delivery.first_retry.is_zero() || self.delivery.longest_retry < self.delivery.first_retry {
             mistakes.push(Mistake::new("delivery.longest_retry", "is shorter than delivery.first_retry"));
+        }
+        if self.devices.look_again.is_zero() {
+            mistakes.push(Mistake::new("devices.look_again", "must be longer than zero"));
         }
         if self.sse.keep_alive.is_zero() {
             mistakes.push(Mistake::new("sse.keep_alive", "must be longer than zero"));

@@ -1,12 +1,18 @@
 //! One full example of each message, for the API's description.
 
-use events::{Change, Labels, NotificationState, Severity, Timestamp};
+use events::{Change, DeviceState, HealthState, Labels, NotificationState, Severity, Timestamp};
 
+use super::device_document::{DeviceDocument, HealthDocument, LatestDocument, MetricHealthDocument, StatusDocument};
 use super::document::{CountsDocument, EventDocument, NotificationDocument, Rfc3339};
+use super::timeline_document::TimelineDocument;
+
+/// Seconds after the first example's time.
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_micros(1_769_847_330_000_250 + seconds * 1_000_000)
+}
 
 /// A notification with every field filled in.
 pub fn notification() -> NotificationDocument {
-    let time = |seconds: i64| Timestamp::from_micros(1_769_847_330_000_250 + seconds * 1_000_000);
     NotificationDocument {
         notification_id: "7c9e6679-7425-50de-944b-e07fc1f90ae7".into(),
         tenant: "default".into(),
@@ -62,6 +68,66 @@ pub fn counts() -> CountsDocument {
     counts.add(NotificationState::Acknowledged, Severity::Warning, 2);
     counts.add(NotificationState::Resolved, Severity::Warning, 1_024);
     counts
+}
+
+/// A device with every field filled in.
+pub fn device() -> DeviceDocument {
+    let metric = MetricHealthDocument {
+        metric: "temperature".into(),
+        state: HealthState::Drifting,
+        weight: 0.4,
+        residual: Some(1.8),
+        since: Rfc3339(time(-3_600)),
+    };
+    DeviceDocument {
+        tenant: "default".into(),
+        device_id: "sensor-01".into(),
+        group_id: Some("cold-room-2".into()),
+        status: Some(StatusDocument { state: DeviceState::Online, reason: "birth".into(), changed_at: Rfc3339(time(-86_400)) }),
+        health: Some(HealthDocument {
+            state: HealthState::Drifting,
+            weight: Some(0.4),
+            changed_at: Rfc3339(time(-3_600)),
+            metrics: vec![metric],
+        }),
+        metrics: vec![LatestDocument {
+            metric: "temperature".into(),
+            value: 31.5,
+            unit: "Cel".into(),
+            measured_at: Rfc3339(time(0)),
+            sparkline: vec![26.8, 29.1, 31.5],
+            sparkline_at: Some([-20, -10, 0].map(|seconds| Rfc3339(time(seconds))).to_vec()),
+        }],
+        received_at: Some(Rfc3339(time(0))),
+        unresolved_notifications: 1,
+    }
+}
+
+/// [`device`] as lists have it.
+pub fn listed_device() -> DeviceDocument {
+    let mut device = device();
+    device.metrics.iter_mut().for_each(|metric| metric.sparkline_at = None);
+    device
+}
+
+/// What [`notification`] is in its device's timeline.
+pub fn timeline_entry() -> TimelineDocument {
+    let n = notification();
+    TimelineDocument::Notification {
+        at: n.updated_at,
+        notification_id: n.notification_id,
+        version: n.version,
+        kind: n.kind,
+        state: n.state,
+        severity: n.severity,
+        title: n.title,
+        change: n.change,
+    }
+}
+
+/// A change of the device's connection, before that.
+pub fn timeline_status() -> TimelineDocument {
+    TimelineDocument::Status { at: Rfc3339(time(-86_400)), state: DeviceState::Online, reason: Some("birth".into()) }
 }
 
 /// A `next_cursor`.

@@ -1,6 +1,8 @@
 //! What touches the world: Postgres, Kafka, HTTP.
 
 pub mod db;
+pub mod device_document;
+pub mod devices;
 pub mod document;
 pub mod endpoint_secret;
 pub mod examples;
@@ -12,5 +14,6 @@ pub mod payload;
 pub mod sender;
 pub mod signer;
 pub mod sink;
+pub mod timeline_document;
 pub mod timers;
 pub mod vault;

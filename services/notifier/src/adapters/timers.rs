@@ -16,7 +16,7 @@ use crate::domain::lifecycle::Cause;
 
 /// How often is looked for what is due.
 const PACE: Duration = Duration::from_millis(250);
-/// Turns after which old deliveries are forgotten.
+/// Turns after which what is old is forgotten.
 const SELDOM: u32 = 240;
 /// How long the answer to an idempotency key is kept.
 const ANSWERS_KEPT: Duration = Duration::from_hours(24);
@@ -35,6 +35,8 @@ pub struct Timers {
     pub store: Store,
     pub outgoing: Outgoing,
     pub delivery: DeliveryConfig,
+    /// How long changes of devices' connections are kept.
+    pub status_changes: Duration,
 }
 
 impl Timers {
@@ -73,6 +75,7 @@ impl Timers {
         self.store.beat(&limits).await?;
         if turn.is_multiple_of(SELDOM) {
             self.store.forget_deliveries(self.delivery.keep).await.map_err(|error| classify(&error))?;
+            self.store.forget_status_changes(self.status_changes).await.map_err(|error| classify(&error))?;
             self.store.forget_answers(ANSWERS_KEPT).await.map_err(|error| classify(&error))?;
         }
         Ok(())

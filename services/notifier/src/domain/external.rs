@@ -46,6 +46,7 @@ impl Trigger {
             effect: Effect::Triggers,
             severity: self.severity,
             device_id: self.device_id.clone(),
+            device_state: None,
             group_id: self.group_id.clone(),
             title: self.title.clone(),
             body: self.body.clone(),

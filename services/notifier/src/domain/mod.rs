@@ -6,6 +6,7 @@ pub mod access;
 pub mod breaker;
 pub mod command;
 pub mod configuration;
+pub mod devices;
 pub mod escalation;
 pub mod explanation;
 pub mod external;

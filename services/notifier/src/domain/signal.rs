@@ -7,7 +7,7 @@ mod of_status;
 use std::borrow::Cow;
 
 use events::identity::uuid_of;
-use events::{Anomaly, DeviceStatus, Labels, Severity, TemperatureAlert, Timestamp};
+use events::{Anomaly, DeviceState, DeviceStatus, Labels, Severity, TemperatureAlert, Timestamp};
 use uuid::Uuid;
 
 /// `Notification::kind`
@@ -47,6 +47,8 @@ pub struct Signal {
     pub effect: Effect,
     pub severity: Severity,
     pub device_id: Option<String>,
+    /// What it says of the device's connection, from `changed_at` on.
+    pub device_state: Option<DeviceState>,
     pub group_id: Option<String>,
     pub title: String,
     pub body: String,
@@ -82,7 +84,7 @@ impl Signal {
 }
 
 /// The longest text that identifies something: a device, a rule, a group.
-const LONGEST_NAME: usize = 512;
+pub const LONGEST_NAME: usize = 512;
 
 /// Why no notification can be made of a signal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use crate::world::{Events, KEY, World, firing, problem};
 
-async fn add_key(world: &World, secret: &str, tenant: &str, scopes: &[Scope], expires_at: Option<OffsetDateTime>) -> uuid::Uuid {
+pub(crate) async fn add_key(world: &World, secret: &str, tenant: &str, scopes: &[Scope], expires_at: Option<OffsetDateTime>) -> uuid::Uuid {
     let store = Store::new(&world.config(&[]).database).unwrap();
     let key = NewKey { tenant: tenant.into(), name: "tester".into(), scopes: scopes.to_vec(), expires_at };
     store.add_key(secret, &key).await.unwrap()

@@ -5,6 +5,7 @@ mod access;
 mod actions;
 mod commands;
 mod configuration;
+mod devices;
 mod endpoint;
 mod events;
 mod groups;

@@ -39,13 +39,19 @@ fn every_message_has_an_example_and_every_operation_its_problems() {
         "MuteTime",
         "Route",
         "Webhook",
+        "Device",
+        "DevicePage",
+        "TimelineEntry",
+        "TimelinePage",
     ] {
         let schema = &schemas[message];
         assert!(!schema["example"].is_null() || !schema["examples"].is_null(), "{message} has no example");
     }
-    let example = &schemas["Notification"]["example"];
-    let properties = schemas["Notification"]["properties"].as_object().unwrap();
-    assert!(properties.keys().all(|name| !example[name].is_null()), "the example of Notification is not full");
+    for message in ["Notification", "Device"] {
+        let example = &schemas[message]["example"];
+        let properties = schemas[message]["properties"].as_object().unwrap();
+        assert!(properties.keys().all(|name| !example[name].is_null()), "the example of {message} is not full");
+    }
     for (path, item) in description["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             for status in ["400", "401", "403", "429", "503", "default"] {

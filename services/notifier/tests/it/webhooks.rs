@@ -154,6 +154,25 @@ async fn secrets_are_sealed_rotate_and_follow_the_key_that_seals_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rotation_reaches_an_endpoint_that_is_never_idle() {
+    let world = World::new().await;
+    let replica = world.start().await;
+    let endpoint = Endpoint::start().await;
+    endpoint.answers(&[Answer::Hang]);
+    let first = endpoint.configure(&replica, quickly()).await;
+    let test = async || assert_eq!(replica.post("/v1/webhooks/hook/test", &json!({})).await.status(), StatusCode::ACCEPTED);
+    test().await;
+    endpoint.deliveries(1).await;
+    let rotated: Value = replica.post("/v1/webhooks/hook/rotate-secret", &json!({})).await.json().await.unwrap();
+    test().await;
+    // While the first still has no answer.
+    let received = endpoint.deliveries(2).await;
+    let second = rotated["secret"].as_str().unwrap();
+    assert!(!received[0].is_signed_with(second) && received[1].is_signed_with(second) && received[1].is_signed_with(&first));
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_slack_webhook_gets_a_message() {
     let world = World::new().await;
     let replica = world.start().await;

@@ -15,8 +15,16 @@ use stream::{OutRecord, tail};
 use testkit::{Database, Kit, Running, eventually};
 use uuid::Uuid;
 
-const TOPICS: [&str; 6] =
-    ["alerts.temperature.v1", "anomalies.v1", "telemetry.device-status.v1", "notifications.v1", "dlq.notifier.v1", "retry.notifier.v1"];
+const TOPICS: [&str; 8] = [
+    "telemetry.readings.v1",
+    "telemetry.device-status.v1",
+    "sensor-health.v1",
+    "alerts.temperature.v1",
+    "anomalies.v1",
+    "notifications.v1",
+    "dlq.notifier.v1",
+    "retry.notifier.v1",
+];
 
 /// The first key of every world.
 pub(crate) const KEY: &str = "fw_0123456789abcdef0123456789abcdef";

@@ -9,7 +9,7 @@ use stream::{Cause as Origin, Failure};
 use uuid::Uuid;
 
 use super::positions::{self, Advance, Fenced};
-use super::{Store, audit, classify, dispatch, subjects};
+use super::{Store, audit, classify, dispatch, subjects, timeline};
 use crate::adapters::outgoing::Outgoing;
 use crate::domain::lifecycle::{Cause, Subject};
 use crate::domain::signal::Signal;
@@ -70,6 +70,7 @@ async fn fold_in(
     let ids: Vec<Uuid> = arrivals.iter().map(|arrival| arrival.cause.event_id).collect();
     let mut known = audit::known(transaction, &ids).await?;
 
+    timeline::note(transaction, arrivals.iter().map(|arrival| &arrival.signal)).await?;
     let before = subjects.clone();
     let (mut versions, mut events) = (Vec::new(), Vec::new());
     for arrival in arrivals {

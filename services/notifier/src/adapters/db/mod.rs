@@ -23,6 +23,7 @@ mod secret;
 mod snoozes;
 mod subjects;
 mod tickets;
+mod timeline;
 
 use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
@@ -41,6 +42,7 @@ pub use outside::{Answer, Once, Told};
 pub use positions::Advance;
 pub use rebuild::Rebuild;
 pub use tickets::OpenedTicket;
+pub use timeline::{Place, Timeline};
 
 use crate::config::DatabaseConfig;
 

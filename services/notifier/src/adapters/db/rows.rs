@@ -83,7 +83,7 @@ pub(super) fn optional_timestamp(row: &PgRow, column: &str) -> Result<Option<Tim
 }
 
 /// An enum from its Avro symbol; one of a later release is `Unknown`.
-fn symbol<'row, T: Deserialize<'row>>(row: &'row PgRow, column: &str) -> Result<T, sqlx::Error> {
+pub(super) fn symbol<'row, T: Deserialize<'row>>(row: &'row PgRow, column: &str) -> Result<T, sqlx::Error> {
     let text: &str = row.try_get(column)?;
     T::deserialize(text.into_deserializer())
         .map_err(|error: serde::de::value::Error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) })

@@ -7,6 +7,7 @@ mod bulk;
 mod configured;
 mod cors;
 mod deliveries;
+mod devices;
 mod events;
 mod frames;
 mod limits;
@@ -40,6 +41,7 @@ pub use limits::RateLimits;
 pub use openapi::document;
 
 use super::db::Store;
+use super::devices::DeviceView;
 use super::guard::Clients;
 use super::hub::Hub;
 use super::outgoing::Outgoing;
@@ -53,6 +55,7 @@ pub struct Api {
     pub store: Store,
     pub outgoing: Outgoing,
     pub hub: Hub,
+    pub devices: DeviceView,
     pub signer: Signer,
     pub limits: RateLimits,
     pub vault: Arc<Vault>,
@@ -94,6 +97,9 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::tell))
         .routes(routes!(stream::stream))
         .routes(routes!(tickets::create))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::find))
+        .routes(routes!(devices::timeline))
         .routes(routes!(configured::receivers::list))
         .routes(routes!(configured::receivers::find, configured::receivers::put, configured::receivers::delete))
         .routes(routes!(routes::find, routes::put))

@@ -9,10 +9,12 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
 
 use super::frames::{Gap, Snapshot};
 use super::problem::{Mistake, ProblemDocument};
+use crate::adapters::device_document::{DeviceDocument, DeviceStateSymbol, HealthStateSymbol};
 use crate::adapters::document::{
     CountsBySeverity, CountsByState, CountsDocument, EventDocument, NotificationDocument, SeveritySymbol, StateSymbol,
 };
 use crate::adapters::payload::DeliveryDocument;
+use crate::adapters::timeline_document::TimelineDocument;
 
 const KEY: &str = "api_key";
 
@@ -27,13 +29,14 @@ const KEY: &str = "api_key";
     tags(
         (name = "notifications", description = "Reading and changing notifications"),
         (name = "stream", description = "Notifications as they change, as server-sent events"),
+        (name = "devices", description = "What each device said last, and what happened to it"),
         (name = "configuration", description = "Who is told of what, and when not"),
         (name = "webhooks", description = "Where deliveries go, and what became of them"),
         (name = "access", description = "API keys"),
     ),
     components(schemas(
         NotificationDocument, EventDocument, CountsDocument, CountsByState, CountsBySeverity, StateSymbol, SeveritySymbol, Snapshot, Gap,
-        ProblemDocument, Mistake, DeliveryDocument
+        ProblemDocument, Mistake, DeliveryDocument, DeviceDocument, DeviceStateSymbol, HealthStateSymbol, TimelineDocument
     )),
 )]
 struct Outline;

@@ -2,9 +2,10 @@
 
 use axum::extract::{FromRequestParts, Query};
 use axum::http::request::Parts;
-use events::{NotificationState, Severity, Timestamp};
+use events::{DeviceState, HealthState, NotificationState, Severity, Timestamp};
 
 use super::problem::{Mistake, Problem};
+use crate::domain::devices::DeviceFilter;
 use crate::domain::filter::Filter;
 
 /// The parameters of a request; taking one by one, then [`finish`](Self::finish).
@@ -99,6 +100,20 @@ impl Parameters {
         });
         let [kinds, device_ids, group_ids] = ["kind", "device_id", "group_id"].map(|name| self.many(name));
         Filter { severities, kinds, device_ids, group_ids, labels, ..Filter::default() }
+    }
+
+    /// What devices are filtered by.
+    pub(super) fn device_filter(&mut self) -> DeviceFilter {
+        // A symbol that is not known reads as UNKNOWN: only the word itself means it.
+        let states = self.many_as("status", "one of ONLINE, OFFLINE, RETIRED, UNKNOWN", |text| {
+            symbol(text).filter(|state| *state != DeviceState::Unknown || text == "UNKNOWN")
+        });
+        let health = self.many_as("health", "one of HEALTHY, DRIFTING, STUCK, UNKNOWN", |text| {
+            symbol(text).filter(|state| *state != HealthState::Unknown || text == "UNKNOWN")
+        });
+        let group_ids = self.many("group_id");
+        let text = self.one("q").filter(|text| !text.is_empty());
+        DeviceFilter { states, health, group_ids, text }
     }
 
     /// Complains about everything that was wrong, and about what nobody asked for.

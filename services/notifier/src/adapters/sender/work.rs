@@ -76,13 +76,18 @@ impl Sender {
 impl Work<'_> {
     async fn run(mut self, shutdown: &Shutdown) -> Result<(), Failure> {
         let sender = self.sender;
-        let gap = Duration::from_secs_f64(1.0 / self.target.webhook.rate_per_second);
         while self.keep().await? {
             let concurrency = if shutdown.is_cancelled() { 0 } else { self.target.webhook.concurrency };
             let mut free = (self.breaker.allowed(self.now(), concurrency) as usize).saturating_sub(self.under_way.len());
             if free > 0 && self.ready.is_empty() {
                 self.ready = sender.store.due(&self.lease, &self.busy, AHEAD).await.map_err(|error| classify(&error))?.into();
+                if !self.ready.is_empty() {
+                    // An endpoint that is never idle hears of a new secret or address too.
+                    let Some(target) = sender.target(&self.lease).await? else { break };
+                    self.target = Arc::new(target);
+                }
             }
+            let gap = Duration::from_secs_f64(1.0 / self.target.webhook.rate_per_second);
             while free > 0
                 && self.next_send <= Instant::now()
                 && let Some(due) = self.ready.pop_front()

@@ -18,6 +18,7 @@ pub(super) fn signal(alert: &TemperatureAlert) -> Option<Signal> {
         effect,
         severity: alert.severity,
         device_id: Some(alert.device_id.clone()),
+        device_state: None,
         group_id: alert.group_id.clone(),
         title: title(alert),
         body: body(alert),

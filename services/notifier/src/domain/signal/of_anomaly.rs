@@ -18,6 +18,7 @@ pub(super) fn signal(anomaly: &Anomaly) -> Option<Signal> {
         effect,
         severity: Severity::Warning,
         device_id: Some(anomaly.device_id.clone()),
+        device_state: None,
         group_id: anomaly.group_id.clone(),
         title: format!("{}: {} {} is unusual (score {})", anomaly.device_id, anomaly.metric, number(anomaly.value), number(anomaly.score)),
         body: body(anomaly),

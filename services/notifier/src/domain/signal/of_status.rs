@@ -19,6 +19,7 @@ pub(super) fn signal(status: &DeviceStatus) -> Option<Signal> {
         effect,
         severity: Severity::Warning,
         device_id: Some(status.device_id.clone()),
+        device_state: Some(status.state),
         group_id: None,
         title: format!("{} is {word}", status.device_id),
         body: format!("{} is {word} since {} ({}).", status.device_id, status.changed_at, status.reason),
