@@ -10,6 +10,7 @@ use stream::admin::{Admin, Topic};
 use testkit::bench::{Percentiles, Throughput, Usage, watch};
 use testkit::{Database, Debezium, Process, eventually_within};
 
+use crate::bare;
 use crate::load::{Arrivals, BATCH, Found, Steady, headers, latencies, write};
 
 const PARTITIONS: i32 = 12;
@@ -104,13 +105,7 @@ impl Scene {
             running.kill();
             slot = Some(running);
         }
-        let insert = "INSERT INTO outbox (event_id, aggregate_type, aggregate_id, type, topic, payload, headers)
-                      SELECT gen_random_uuid(), 'notification', 'n-' || n % 10000, 'fieldwatch.notification.v1', $1,
-                             decode(repeat('78', 200), 'hex'), $2
-                      FROM generate_series(1, $3) n";
-        let backlog = sqlx::query(insert).bind(&self.topic).bind(sqlx::types::Json(headers())).bind(rows as i32);
-        backlog.execute(&self.pool).await.unwrap();
-        sqlx::raw_sql("VACUUM ANALYZE outbox").execute(&self.pool).await.unwrap();
+        self.fill(rows).await;
         let running = match slot {
             Some(mut running) => {
                 running.restart();
@@ -122,6 +117,24 @@ impl Scene {
         let drained = watch(running.pid(), u64::from(rows), async || ends.sum()).await;
         self.end(running).await;
         drained
+    }
+
+    /// The same by loops that promise nothing. Rows a second.
+    pub(crate) async fn drain_bare(self, rows: u32) -> f64 {
+        self.fill(rows).await;
+        let rate = bare::drain(&self.pool).await;
+        self.forget().await;
+        rate
+    }
+
+    async fn fill(&self, rows: u32) {
+        let insert = "INSERT INTO outbox (event_id, aggregate_type, aggregate_id, type, topic, payload, headers)
+                      SELECT gen_random_uuid(), 'notification', 'n-' || n % 10000, 'fieldwatch.notification.v1', $1,
+                             decode(repeat('78', 200), 'hex'), $2
+                      FROM generate_series(1, $3) n";
+        let backlog = sqlx::query(insert).bind(&self.topic).bind(sqlx::types::Json(headers())).bind(rows as i32);
+        backlog.execute(&self.pool).await.unwrap();
+        sqlx::raw_sql("VACUUM ANALYZE outbox").execute(&self.pool).await.unwrap();
     }
 
     pub(crate) async fn steady(self, publisher: Publisher, steady: Steady) -> Found {
@@ -181,6 +194,10 @@ impl Scene {
 
     async fn end(&self, running: Running) {
         running.end().await;
+        self.forget().await;
+    }
+
+    async fn forget(&self) {
         Admin::connect(&testkit::kafka_config()).unwrap().delete(std::slice::from_ref(&self.topic)).await.unwrap();
     }
 }
