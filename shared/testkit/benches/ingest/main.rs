@@ -10,13 +10,15 @@ mod wire;
 
 use std::path::PathBuf;
 use std::sync::mpsc::channel;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
-use events::topics;
+use events::{Timestamp, topics};
 use kafka::{Readings, ce_time, now_micros};
 use serde::Serialize;
 use serde_json::Value;
+use stream::OutRecord;
+use stream::producer::GiveUp;
 use testkit::bench::{Percentiles, Report, Target, Usage};
 use testkit::{Kit, Mosquitto, Process};
 use wire::Publisher;
@@ -164,21 +166,49 @@ async fn latency(arguments: &Arguments, rate: usize) -> Percentiles {
     let (count, port) = (rate * arguments.seconds, line.broker.port);
     let publishing = std::thread::spawn(move || {
         let mut publisher = Publisher::connect(port, "steady");
-        let began = Instant::now();
-        for message in 0..count {
-            let due = Duration::from_secs_f64(message as f64 / rate as f64);
-            if let Some(early) = due.checked_sub(began.elapsed()) {
-                std::thread::sleep(early);
-            }
+        steadily(rate, count, |message| {
             publisher.publish(TOPIC, payload(&format!("sensor-{}", message % 100)).as_bytes());
             publisher.flush();
-        }
+        });
         publisher.finish();
     });
     let (_, ages) = readings.read(count, ce_time);
     publishing.join().expect("all are published");
     // The first second warms up.
     Percentiles::of(ages[rate..].to_vec()).expect("there are figures")
+}
+
+/// The same from a producer alone: what is Kafka's part of it.
+async fn without_bridge(arguments: &Arguments, rate: usize) -> Percentiles {
+    let kit = Kit::with_topics(&[topics::READINGS]).await;
+    let readings = Readings::of(&kit);
+    readings.resume();
+    let producer = stream::Publisher::connect(&kit.kafka, "bare", GiveUp::Never).expect("a producer");
+    let (count, topic) = (rate * arguments.seconds, kit.kafka.prefixed(topics::READINGS));
+    let producing = std::thread::spawn(move || {
+        steadily(rate, count, |message| {
+            let device = format!("sensor-{}", message % 100);
+            let record = OutRecord::new(&topic, Some(device.clone().into_bytes()), Some(payload(&device).into_bytes()));
+            let now = Timestamp::from(SystemTime::now()).to_string();
+            drop(producer.enqueue(record.header("ce_time", Some(now.as_bytes()))).map_err(|refused| refused.failure).expect("room"));
+        });
+        producer
+    });
+    let (_, ages) = readings.read(count, ce_time);
+    producing.join().expect("all are produced");
+    Percentiles::of(ages[rate..].to_vec()).expect("there are figures")
+}
+
+/// Calls `send` `count` times, `rate` times a second.
+fn steadily(rate: usize, count: usize, mut send: impl FnMut(usize)) {
+    let began = Instant::now();
+    for message in 0..count {
+        let due = Duration::from_secs_f64(message as f64 / rate as f64);
+        if let Some(early) = due.checked_sub(began.elapsed()) {
+            std::thread::sleep(early);
+        }
+        send(message);
+    }
 }
 
 #[tokio::main]
@@ -223,12 +253,14 @@ async fn main() {
     let mut steady = Vec::<Vec<Value>>::new();
     let mut targets = Vec::new();
     for rate in [2_000, 5_000] {
-        let found = latency(&arguments, rate).await;
-        steady.push(vec![rate.into(), found.p50.into(), found.p99.into(), found.p999.into(), found.max.into()]);
+        let (found, bare) = (latency(&arguments, rate).await, without_bridge(&arguments, rate).await);
+        for (what, found) in [("bridge", &found), ("a producer alone", &bare)] {
+            steady.push(vec![rate.into(), what.into(), found.p50.into(), found.p99.into(), found.p999.into(), found.max.into()]);
+        }
         targets.push(Target::at_most(format!("p50 at {rate}/s, ms"), 3.0, found.p50));
         targets.push(Target::at_most(format!("p99 at {rate}/s, ms"), 7.0, found.p99));
     }
-    report.table("Publish to Kafka, ms", &["messages/s", "p50", "p99", "p99.9", "max"], steady);
+    report.table("Publish to Kafka, ms", &["messages/s", "", "p50", "p99", "p99.9", "max"], steady);
     ratios.sort_by(f64::total_cmp);
     beside.sort_by(f64::total_cmp);
     report.target(Target::at_least("throughput, % of the bare subscriber (median)", 85.0, ratios[ratios.len() / 2]));
