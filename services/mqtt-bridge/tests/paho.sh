@@ -5,29 +5,11 @@
 set -euo pipefail
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-ROOT=$(cd "$HERE/../../.." && pwd)
-BIN=${BIN:-${CARGO_TARGET_DIR:-$ROOT/target}/debug}
-VENV=${FIELDWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fieldwatch}/venv-paho
-
-: "${FIELDWATCH__KAFKA__BROKERS:?is not set: eval \"\$(scripts/infra env)\"}"
-: "${MQTT_BRIDGE__MQTT__URL:?is not set: eval \"\$(scripts/infra env)\"}"
-for program in mqtt-bridge fieldctl; do
-  [[ -x $BIN/$program ]] || { echo "paho: $BIN/$program is not built" >&2 && exit 1; }
-done
-
-# The environment is complete only when its copy of the requirements says so.
-prepare_python() {
-  cmp -s "$HERE/requirements.txt" "$VENV/requirements.txt" && return
-  mkdir -p "$(dirname "$VENV")"
-  (
-    flock 9
-    cmp -s "$HERE/requirements.txt" "$VENV/requirements.txt" && exit
-    rm -rf "$VENV"
-    python3 -m venv "$VENV"
-    "$VENV/bin/pip" install --quiet --disable-pip-version-check -r "$HERE/requirements.txt"
-    cp "$HERE/requirements.txt" "$VENV/requirements.txt"
-  ) 9>"$VENV.lock"
-}
+CHECK=paho
+# shellcheck source=scripts/lib/outside.sh
+source "$HERE/../../../scripts/lib/outside.sh"
+needs FIELDWATCH__KAFKA__BROKERS MQTT_BRIDGE__MQTT__URL
+built mqtt-bridge fieldctl
 
 # expect TOPIC COUNT PATTERN...: the first COUNT records of a topic hold each pattern.
 expect() {
@@ -63,6 +45,6 @@ through() (
   echo "paho: readings at QoS 0, 1 and 2, a retained one, birth and will arrived from MQTT 3.1.1 and 5 through a bridge that speaks $1"
 )
 
-prepare_python
+prepare_python paho
 through 5
 through 3.1.1

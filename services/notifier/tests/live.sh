@@ -2,31 +2,11 @@
 # Needs the infrastructure's addresses (scripts/infra env) and built notifier and fieldctl; BIN names their folder.
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-ROOT=$(cd "$HERE/../../.." && pwd)
-BIN=${BIN:-${CARGO_TARGET_DIR:-$ROOT/target}/debug}
-VENV=${FIELDWATCH_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/fieldwatch}/venv-notifier
 CHECK=$(basename "$0" .sh)
-
-: "${FIELDWATCH__KAFKA__BROKERS:?is not set: eval \"\$(scripts/infra env)\"}"
-: "${FIELDWATCH__REGISTRY__URL:?is not set: eval \"\$(scripts/infra env)\"}"
-: "${FIELDWATCH_TEST_POSTGRES_URL:?is not set: eval \"\$(scripts/infra env)\"}"
-for program in notifier fieldctl; do
-  [[ -x $BIN/$program ]] || { echo "$CHECK: $BIN/$program is not built" >&2 && exit 1; }
-done
-
-# The environment is complete only when its copy of the requirements says so.
-prepare_python() {
-  cmp -s "$HERE/requirements.txt" "$VENV/requirements.txt" && return
-  mkdir -p "$(dirname "$VENV")"
-  (
-    flock 9
-    cmp -s "$HERE/requirements.txt" "$VENV/requirements.txt" && exit
-    rm -rf "$VENV"
-    python3 -m venv "$VENV"
-    "$VENV/bin/pip" install --quiet --disable-pip-version-check -r "$HERE/requirements.txt"
-    cp "$HERE/requirements.txt" "$VENV/requirements.txt"
-  ) 9>"$VENV.lock"
-}
+# shellcheck source=scripts/lib/outside.sh
+source "$HERE/../../../scripts/lib/outside.sh"
+needs FIELDWATCH__KAFKA__BROKERS FIELDWATCH__REGISTRY__URL FIELDWATCH_TEST_POSTGRES_URL
+built notifier fieldctl
 
 free_ports() {
   python3 -c 'import socket

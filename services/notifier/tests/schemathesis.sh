@@ -31,7 +31,7 @@ prepare_entries() {
 # The ids of notifications and deliveries in the answers, as a dictionary; in their order, which is the same every time.
 ids() { grep -Eo '"(notification|delivery)_id":"[^"]+"' | grep -Eo '"[^"]+"$' | awk '!seen[$0]++'; }
 
-prepare_python
+prepare_python notifier
 start_notifier
 export FIELDWATCH_KEY
 FIELDWATCH_KEY=$(<"$BOOTSTRAP_KEY_FILE")

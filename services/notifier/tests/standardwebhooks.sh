@@ -6,6 +6,6 @@ set -euo pipefail
 # shellcheck source=services/notifier/tests/live.sh
 source "$(dirname "${BASH_SOURCE[0]}")/live.sh"
 
-prepare_python
+prepare_python notifier
 start_notifier
 "$VENV/bin/python" "$HERE/webhook_receiver.py" "$API" "$BOOTSTRAP_KEY_FILE"
