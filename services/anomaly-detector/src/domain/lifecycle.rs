@@ -70,7 +70,7 @@ impl Lifecycle {
             .is_some_and(|last| at_micros.saturating_sub(last.closed_at_micros) < thresholds.dead_time_micros && score <= last.peak_score)
     }
 
-    /// Closes what is open for another reason than a score: the device has been silent for long.
+    /// Closes what is open for another reason than a score: the device has been silent for long, or is retired.
     pub fn close(&mut self, at_micros: i64) -> Option<Transition> {
         let excursion = self.open.take()?;
         self.last = Some(Past { closed_at_micros: at_micros, peak_score: excursion.peak_score });

@@ -34,7 +34,7 @@ pub struct DeviceDocument {
 pub struct StatusDocument {
     #[schema(value_type = DeviceStateSymbol)]
     pub state: DeviceState,
-    /// birth, will, retired, bridge-lost; others may follow.
+    /// birth, will, retired, `broker_lost`; others may follow.
     pub reason: String,
     #[schema(value_type = String, format = DateTime)]
     pub changed_at: Rfc3339,

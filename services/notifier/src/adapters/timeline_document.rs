@@ -19,7 +19,7 @@ pub enum TimelineDocument {
         at: Rfc3339,
         #[schema(value_type = DeviceStateSymbol)]
         state: DeviceState,
-        /// birth, will, retired, bridge-lost; others may follow.
+        /// birth, will, retired, `broker_lost`; others may follow.
         reason: Option<String>,
     },
     /// One of its notifications got another version.

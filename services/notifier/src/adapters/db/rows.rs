@@ -54,12 +54,7 @@ impl FromRow<'_, PgRow> for EventRow {
             state: state(row)?,
             severity: severity(row)?,
             occurrences: row.try_get("occurrences")?,
-            change: Change {
-                action: row.try_get("action")?,
-                actor: row.try_get("actor")?,
-                reason: row.try_get("reason")?,
-                trace_id: row.try_get("trace_id")?,
-            },
+            change: change(row)?,
             source_event_id: row.try_get::<Uuid, _>("source_event_id")?.to_string(),
             snoozed_until: optional_timestamp(row, "snoozed_until")?.map(Rfc3339),
         }))
@@ -80,6 +75,16 @@ pub(super) fn timestamp(row: &PgRow, column: &str) -> Result<Timestamp, sqlx::Er
 
 pub(super) fn optional_timestamp(row: &PgRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
     Ok(row.try_get::<Option<OffsetDateTime>, _>(column)?.map(Timestamp::from))
+}
+
+/// What was done, from the columns of `notification_event`.
+pub(super) fn change(row: &PgRow) -> Result<Change, sqlx::Error> {
+    Ok(Change {
+        action: row.try_get("action")?,
+        actor: row.try_get("actor")?,
+        reason: row.try_get("reason")?,
+        trace_id: row.try_get("trace_id")?,
+    })
 }
 
 /// An enum from its Avro symbol; one of a later release is `Unknown`.

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use events::{Change, Timestamp};
+use events::Timestamp;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Postgres, Row, Transaction};
 use uuid::Uuid;
 
 use super::Store;
-use super::rows::{date, severity, state, symbol, timestamp};
+use super::rows::{change, date, severity, state, symbol, timestamp};
 use crate::adapters::document::Rfc3339;
 use crate::adapters::timeline_document::TimelineDocument;
 use crate::domain::signal::Signal;
@@ -42,12 +42,7 @@ impl FromRow<'_, PgRow> for EntryRow {
                 state: state(row)?,
                 severity: severity(row)?,
                 title: row.try_get("title")?,
-                change: Change {
-                    action: row.try_get("action")?,
-                    actor: row.try_get("actor")?,
-                    reason: row.try_get("reason")?,
-                    trace_id: row.try_get("trace_id")?,
-                },
+                change: change(row)?,
             },
         };
         Ok(Self { entry, place: (at, row.try_get("place")?) })

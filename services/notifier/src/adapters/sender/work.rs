@@ -41,23 +41,33 @@ struct Work<'a> {
 impl Sender {
     pub(super) async fn work(&self, lease: Lease, breaker: Breaker, shutdown: &Shutdown) -> Result<(), Failure> {
         let database = |error: sqlx::Error| classify(&error);
-        let Some(target) = self.target(&lease).await? else {
+        let Some(now) = self.store.renew(&lease, self.config.lease).await.map_err(database)? else { return Ok(()) };
+        let Some((ready, target)) = self.due(&lease, &[]).await? else {
             return self.store.release(&lease).await.map_err(database);
         };
-        let Some(now) = self.store.renew(&lease, self.config.lease).await.map_err(database)? else { return Ok(()) };
         let work = Work {
             sender: self,
             lease: lease.clone(),
             breaker,
-            target: Arc::new(target),
+            target,
             renewed: (now, Instant::now()),
-            ready: VecDeque::new(),
+            ready,
             under_way: FuturesUnordered::new(),
             busy: Vec::new(),
             next_send: Instant::now(),
         };
         work.run(shutdown).await?;
         self.store.release(&lease).await.map_err(database)
+    }
+
+    /// What is due, and where it goes as that is configured now: an endpoint that is never idle hears of a new secret or
+    /// address too. `None`: nothing is due, or the webhook is gone.
+    async fn due(&self, lease: &Lease, busy: &[Uuid]) -> Result<Option<(VecDeque<Due>, Arc<Target>)>, Failure> {
+        let due = self.store.due(lease, busy, AHEAD).await.map_err(|error| classify(&error))?;
+        if due.is_empty() {
+            return Ok(None);
+        }
+        Ok(self.target(lease).await?.map(|target| (due.into(), Arc::new(target))))
     }
 
     /// The webhook and its secret; `None` when it is gone. A secret that cannot be opened keeps everything waiting.
@@ -79,13 +89,11 @@ impl Work<'_> {
         while self.keep().await? {
             let concurrency = if shutdown.is_cancelled() { 0 } else { self.target.webhook.concurrency };
             let mut free = (self.breaker.allowed(self.now(), concurrency) as usize).saturating_sub(self.under_way.len());
-            if free > 0 && self.ready.is_empty() {
-                self.ready = sender.store.due(&self.lease, &self.busy, AHEAD).await.map_err(|error| classify(&error))?.into();
-                if !self.ready.is_empty() {
-                    // An endpoint that is never idle hears of a new secret or address too.
-                    let Some(target) = sender.target(&self.lease).await? else { break };
-                    self.target = Arc::new(target);
-                }
+            if free > 0
+                && self.ready.is_empty()
+                && let Some((ready, target)) = sender.due(&self.lease, &self.busy).await?
+            {
+                (self.ready, self.target) = (ready, target);
             }
             let gap = Duration::from_secs_f64(1.0 / self.target.webhook.rate_per_second);
             while free > 0
