@@ -9,13 +9,14 @@ BIN=${CARGO_TARGET_DIR:-$ROOT/target}/${PROFILE/#dev/debug}
 
 is_service() { [[ " ${SERVICES[*]} " == *" $1 "* ]]; }
 
-# build NAME...: those binaries and fieldctl, nothing else.
+# build NAME...: those binaries and fieldctl, nothing else; of dependencies what the whole workspace asks of them, so that
+# whichever names come next find them built.
 build() {
-  local name packages=()
-  for name in "$@" fieldctl; do packages+=(-p "$name"); done
+  local name binaries=()
+  for name in "$@" fieldctl; do binaries+=(--bin "$name"); done
   require_packages "${BUILD_PACKAGES[@]}"
   say "building $* fieldctl ($PROFILE)"
-  (cd "$ROOT" && cargo build --profile "$PROFILE" "${packages[@]}" >&2) || die "the build failed"
+  (cd "$ROOT" && cargo build --profile "$PROFILE" --workspace "${binaries[@]}" >&2) || die "the build failed"
 }
 
 require_binaries() {
