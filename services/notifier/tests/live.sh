@@ -17,7 +17,7 @@ print(*(s.getsockname()[1] for s in held))'
 database_server() { psql -X -q -v ON_ERROR_STOP=1 -d "$FIELDWATCH_TEST_POSTGRES_URL" -c "$1"; }
 
 # Returns when it is ready. API is its address, BOOTSTRAP_KEY_FILE holds a key with every scope. Deliveries may go to this
-# machine, over plain http.
+# machine, over plain http; its mail server is one that nobody is.
 start_notifier() {
   local name=$CHECK-$$-$RANDOM api admin deadline
   NOTIFIER='' DATABASE=${name//-/_} FOLDER=$(mktemp -d)
@@ -33,6 +33,7 @@ start_notifier() {
   env NOTIFIER__API__LISTEN="127.0.0.1:$api" NOTIFIER__ADMIN__LISTEN="127.0.0.1:$admin" \
     NOTIFIER__DATABASE__URL="${FIELDWATCH_TEST_POSTGRES_URL%/*}/$DATABASE" NOTIFIER__DATABASE__PASSWORD_FILE='' \
     NOTIFIER__SECRETS__KEY="$(head -c 32 /dev/urandom | base64)" NOTIFIER__DELIVERY__ALLOWED_NETWORKS='["127.0.0.0/8"]' \
+    NOTIFIER__SMTP__HOST=127.0.0.1 NOTIFIER__SMTP__PORT=9 NOTIFIER__SMTP__TLS=none NOTIFIER__SMTP__FROM=alerts@example.com \
     "$BIN/notifier" run >"$FOLDER/log" 2>&1 &
   NOTIFIER=$!
   deadline=$((SECONDS + 30))

@@ -34,8 +34,14 @@ struct Defaults {
 #[serde(deny_unknown_fields)]
 pub struct Declared {
     pub name: String,
-    /// The one service that writes it.
+    /// Whose topic it is.
     pub owner: String,
+    /// Who writes it, when that is not its owner.
+    #[serde(default)]
+    writer: Option<String>,
+    /// The services whose input it is.
+    #[serde(default)]
+    pub readers: Vec<String>,
     /// What its key is made of.
     pub key: String,
     /// File of its value's schema.
@@ -48,8 +54,9 @@ pub struct Declared {
     partitions: Option<i32>,
     #[serde(default)]
     envelope: bool,
+    /// Snapshots of an operator, which only it reads.
     #[serde(default)]
-    state: bool,
+    pub state: bool,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -99,6 +106,13 @@ impl std::fmt::Display for Difference {
             }
             Self::Config { topic, key, wanted, found } => write!(f, "{topic}: {key} is {found}, not {wanted}"),
         }
+    }
+}
+
+impl Declared {
+    /// The one service that writes it.
+    pub fn writer(&self) -> &str {
+        self.writer.as_ref().unwrap_or(&self.owner)
     }
 }
 

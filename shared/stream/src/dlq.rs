@@ -3,9 +3,11 @@
 use std::collections::VecDeque;
 use std::time::SystemTime;
 
+use events::headers::{TRACEPARENT, TRACESTATE};
 use events::{Timestamp, topics};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use telemetry::span::{MessageSpan, Operation};
 
 use crate::{Failure, KafkaConfig, OutRecord, Poison, Record};
 
@@ -31,13 +33,18 @@ const MAX_VALUE: usize = 1_048_576;
 /// `dlq-detail` is for people; longer than this helps nobody.
 const MAX_DETAIL: usize = 1_000;
 
-/// The dead letter of a record that `service` could not process.
+/// The dead letter of a record that `service` could not process, in a trace that is kept, linked to the record's own.
 pub fn letter(kafka: &KafkaConfig, service: &str, record: &Record, poison: &Poison) -> OutRecord {
-    let out = OutRecord::new(kafka.prefixed(&topics::dlq(service)), record.key.clone(), None);
+    let topic = kafka.prefixed(&topics::dlq(service));
+    let span = MessageSpan::start_sampled(Operation::Publish, &topic, record.cause().trace.as_ref());
+    span.fail(poison.reason);
+    let trace = span.context();
+    let out = OutRecord::new(topic, record.key.clone(), None);
     // A redriven record keeps the place it first failed at; its redrives are counted by whoever redrives.
     let redriven = record.header(TOPIC).or(record.header(REDRIVES)).is_some();
     let kept = |name: &str| redriven || !name.starts_with("dlq-");
-    let again = |name: &str| [REASON, DETAIL, CLASS, FAILED_AT, SERVICE].contains(&name);
+    let traced_anew = |name: &str| trace.is_some() && [TRACEPARENT, TRACESTATE].contains(&name);
+    let again = |name: &str| [REASON, DETAIL, CLASS, FAILED_AT, SERVICE].contains(&name) || traced_anew(name);
     let out = record
         .headers
         .iter()
@@ -53,6 +60,9 @@ pub fn letter(kafka: &KafkaConfig, service: &str, record: &Record, poison: &Pois
             .header(TIMESTAMP, Some(timestamp.as_bytes()))
             .header(ATTEMPTS, Some(b"1"))
     };
+    let out = trace.iter().fold(out, |out, trace| out.header(TRACEPARENT, Some(trace.to_string().as_bytes())));
+    let state = trace.as_ref().and_then(|trace| trace.state.as_ref());
+    let out = state.iter().fold(out, |out, state| out.header(TRACESTATE, Some(state.as_bytes())));
     with_value(described(out, service, poison), record.value.clone())
 }
 

@@ -117,6 +117,9 @@ impl<S: Sink> Runner<S> {
             self.forget(&member.take_revoked());
             if records.is_empty() {
                 self.check.ready();
+                for topic in &self.topics {
+                    metrics::gauge("fieldwatch_lag_seconds", &[("topic", topic)]).set(0.0);
+                }
                 continue;
             }
             let started = Instant::now();

@@ -170,6 +170,8 @@ fn record_process() {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::*;
 
     #[test]
@@ -192,6 +194,28 @@ mod tests {
         for metric in declared {
             assert!(text.contains(&format!("# TYPE {}", metric.name)), "{}", metric.name);
         }
+    }
+
+    #[test]
+    fn the_page_of_metrics_is_current() {
+        let mut page = String::from(
+            "# Metrics\n\nMade of metrics.yaml by the tests of this crate. A histogram has the suffixes `_bucket`, `_sum` and `_count`.\n\n",
+        );
+        page.push_str("| Name | Type | Labels | Says |\n|---|---|---|---|\n");
+        for Declared { name, r#type, labels, help } in serde_norway::from_str::<Vec<Declared>>(FILE).unwrap() {
+            let (suffix, kind) = match r#type {
+                Kind::Counter | Kind::CounterF64 => ("_total", "counter"),
+                Kind::Gauge => ("", "gauge"),
+                Kind::Histogram => ("", "histogram"),
+            };
+            writeln!(page, "| `{name}{suffix}` | {kind} | {} | {help} |", labels.join(", ")).unwrap();
+        }
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/METRICS.md");
+        let current = std::fs::read_to_string(file).is_ok_and(|committed| committed == page);
+        if !current {
+            std::fs::write(file, &page).unwrap();
+        }
+        assert!(current, "METRICS.md was not what metrics.yaml says; it is now: look at it and commit it");
     }
 
     #[test]

@@ -32,9 +32,9 @@ impl Redrive {
 
     fn events(&self, record: &Record) -> Result<Vec<OutRecord>, Failure> {
         let received = message_of(record)?;
+        let span = MessageSpan::start(Operation::Process, &record.position.topic, record.cause().trace.as_ref());
         let interpreted = self.routes.interpret(&received.message());
         let outcome = interpreted.outcome.map_err(|reject| Poison::new(reject.reason.code(), reject.detail))?;
-        let span = MessageSpan::start(Operation::Process, &record.position.topic, record.cause().trace.as_ref());
         self.records.get()?.events(&received, &outcome, span.context().as_ref())
     }
 }

@@ -1,6 +1,6 @@
 //! Devices as JSON: the names of `schemas/*.avsc`, times in RFC 3339 UTC.
 
-use events::{DeviceState, DeviceStatus, HealthState, MetricHealth, SensorHealth};
+use events::{DeviceState, DeviceStatus, HealthState, MetricHealth, Reading, SensorHealth};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -85,6 +85,34 @@ pub struct LatestDocument {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Vec<String>>)]
     pub sparkline_at: Option<Vec<Rfc3339>>,
+}
+
+/// `event: reading`: a reading of a device that is watched, as it came.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Reading, example = examples::reading)]
+pub struct ReadingDocument {
+    pub device_id: String,
+    pub metric: String,
+    pub value: f64,
+    /// UCUM.
+    pub unit: String,
+    #[schema(value_type = String, format = DateTime)]
+    pub measured_at: Rfc3339,
+    #[schema(value_type = String, format = DateTime)]
+    pub received_at: Rfc3339,
+}
+
+impl From<&Reading> for ReadingDocument {
+    fn from(reading: &Reading) -> Self {
+        Self {
+            device_id: reading.device_id.clone(),
+            metric: reading.metric.clone(),
+            value: reading.value,
+            unit: reading.unit.clone(),
+            measured_at: Rfc3339(reading.measured_at),
+            received_at: Rfc3339(reading.received_at),
+        }
+    }
 }
 
 /// Whether a device is connected: the schema of [`DeviceState`], which knows nothing of `OpenAPI`.

@@ -3,6 +3,7 @@
 //!
 //! Guarantees: memory is bounded; what cannot be read is counted and passed over; Kafka and the registry are waited for.
 
+mod live;
 mod tailing;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -11,9 +12,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 use events::{DEFAULT_TENANT, DeviceKey, DeviceStatus, Event as _, Reading, SensorHealth, Timestamp};
 use stream::{Failure, KafkaConfig, Poison, Record, Registry, decode};
 
+pub use live::{DeviceNews, DeviceWatch};
+
 use crate::config::DevicesConfig;
 use crate::domain::devices::{Bounds, Devices};
 use crate::domain::signal::LONGEST_NAME;
+use live::Live;
 
 /// A topic that says something about devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,7 @@ struct Shared {
     devices: RwLock<Devices>,
     /// Sources that were not yet read to where they ended at the start.
     behind: AtomicUsize,
+    live: Live,
 }
 
 /// What a record says.
@@ -76,6 +81,7 @@ impl DeviceView {
             config: config.clone(),
             devices: RwLock::new(Devices::new(bounds)),
             behind: AtomicUsize::new(Source::ALL.len()),
+            live: Live::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -117,6 +123,9 @@ impl DeviceView {
     }
 
     fn take(&self, source: Source, news: News) {
+        if let News::Reading(reading) = &news {
+            self.shared.live.reading(reading);
+        }
         let mut devices = self.shared.devices.write().unwrap_or_else(PoisonError::into_inner);
         let shed = match news {
             News::Reading(reading) => devices.take_reading(&reading),

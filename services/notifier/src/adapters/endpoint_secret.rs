@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use standardwebhooks::Webhook as Signature;
 
 use super::vault::{Unsealable, Vault};
+use crate::domain::webhook::{Format, Webhook};
 
 /// As it is sealed.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,9 +33,31 @@ struct Previous {
 #[error("the webhook's secret cannot be used")]
 pub struct NotSigned;
 
+/// An address is shown by its host only, and nobody said the whole of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("is masked, and the whole of it is not known")]
+pub struct AddressUnknown;
+
 impl EndpointSecret {
-    pub fn new(url: Option<String>) -> Self {
-        Self { url, current: fresh(), previous: None }
+    fn new() -> Self {
+        Self { url: None, current: fresh(), previous: None }
+    }
+
+    /// What of a webhook is secret from now on: what was, else something new; and its address, where that is one. A
+    /// document that was read says of such an address only its host: then it is the one beside it, or stays.
+    pub fn of(webhook: &Webhook, before: Option<Self>, url_beside: Option<String>) -> Result<Self, AddressUnknown> {
+        let mut secret = before.unwrap_or_else(Self::new);
+        let url = url_beside.or_else(|| (!webhook.is_masked()).then(|| webhook.url.clone()));
+        secret.url = match webhook.format {
+            Format::Standard => None,
+            Format::Slack => Some(url.or(secret.url).ok_or(AddressUnknown)?),
+        };
+        Ok(secret)
+    }
+
+    /// Where deliveries are posted to.
+    pub fn address<'a>(&'a self, webhook: &'a Webhook) -> &'a str {
+        self.url.as_deref().unwrap_or(&webhook.url)
     }
 
     /// A new secret; the one before signs along for a while, so that the receiver can change over without a gap.
@@ -86,8 +109,23 @@ mod tests {
     }
 
     #[test]
+    fn an_address_that_is_a_secret_stays_where_only_its_host_is_said() {
+        let webhook = |url: &str, format| Webhook { format, ..serde_json::from_value(serde_json::json!({ "url": url })).unwrap() };
+        let (whole, masked) = ("https://hooks.example.com/secret", "https://hooks.example.com/***");
+        let known = EndpointSecret::of(&webhook(whole, Format::Slack), None, None).unwrap();
+        let url = |webhook: &Webhook, before, beside: Option<&str>| {
+            EndpointSecret::of(webhook, before, beside.map(str::to_owned)).map(|secret| secret.address(webhook).to_owned())
+        };
+        let read = webhook(masked, Format::Slack);
+        assert_eq!(url(&read, Some(known.clone()), None).as_deref(), Ok(whole));
+        assert_eq!(url(&read, Some(known.clone()), Some("https://a/")).as_deref(), Ok("https://a/"));
+        assert_eq!(url(&read, None, None), Err(AddressUnknown));
+        assert_eq!(url(&webhook("https://b/", Format::Standard), Some(known), None).as_deref(), Ok("https://b/"));
+    }
+
+    #[test]
     fn after_a_rotation_both_secrets_sign_for_a_while() {
-        let mut secret = EndpointSecret::new(None);
+        let mut secret = EndpointSecret::new();
         let before = secret.signatures("id", at(0), b"{}").unwrap();
         secret.rotate(at(0), Duration::from_mins(1));
         let both = secret.signatures("id", at(0), b"{}").unwrap();

@@ -2,8 +2,9 @@
 
 use events::{Change, DeviceState, HealthState, Labels, NotificationState, Severity, Timestamp};
 
-use super::device_document::{DeviceDocument, HealthDocument, LatestDocument, MetricHealthDocument, StatusDocument};
+use super::device_document::{DeviceDocument, HealthDocument, LatestDocument, MetricHealthDocument, ReadingDocument, StatusDocument};
 use super::document::{CountsDocument, EventDocument, NotificationDocument, Rfc3339};
+use super::http::{History, HistoryPoint};
 use super::timeline_document::TimelineDocument;
 
 /// Seconds after the first example's time.
@@ -110,6 +111,18 @@ pub fn listed_device() -> DeviceDocument {
     device
 }
 
+/// The reading that raised [`notification`].
+pub fn reading() -> ReadingDocument {
+    ReadingDocument {
+        device_id: "sensor-01".into(),
+        metric: "temperature".into(),
+        value: 31.5,
+        unit: "Cel".into(),
+        measured_at: Rfc3339(time(0)),
+        received_at: Rfc3339(time(0)),
+    }
+}
+
 /// What [`notification`] is in its device's timeline.
 pub fn timeline_entry() -> TimelineDocument {
     let n = notification();
@@ -128,6 +141,26 @@ pub fn timeline_entry() -> TimelineDocument {
 /// A change of the device's connection, before that.
 pub fn timeline_status() -> TimelineDocument {
     TimelineDocument::Status { at: Rfc3339(time(-86_400)), state: DeviceState::Online, reason: Some("birth".into()) }
+}
+
+/// Half an hour of the device's temperature.
+pub fn history() -> History {
+    let point = |number: i64| HistoryPoint {
+        at: Rfc3339(Timestamp::from_micros(1_769_845_500_000_000 + number * 900_000_000)),
+        count: 90,
+        mean: 26.8,
+        min: 26.1,
+        max: 27.4,
+        last: 27.4,
+        stddev: 0.3,
+        expected: Some(26.5),
+        band_low: Some(25.9),
+        band_high: Some(27.1),
+        max_score: Some(0.93),
+        anomaly_id: Some("5f0e0b6f-6a5b-5d0b-9a43-0d6b1f2c3e4f".into()),
+    };
+    let [from, to] = [0, 2].map(|number| point(number).at);
+    History { device_id: "sensor-01".into(), metric: "temperature".into(), from, to, step: "15m".into(), data: vec![point(0), point(1)] }
 }
 
 /// A `next_cursor`.

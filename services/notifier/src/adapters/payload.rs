@@ -87,7 +87,7 @@ impl DeliveryDocument {
     /// For people, in Slack's markup.
     fn message(&self) -> String {
         let headline = match self.r#type {
-            DeliveryType::Notifications | DeliveryType::Summary | DeliveryType::Escalation => self.headline(),
+            DeliveryType::Notifications | DeliveryType::Summary | DeliveryType::Escalation => format!("*{}*", self.counted()),
             DeliveryType::Heartbeat => "Fieldwatch is watching.".to_owned(),
             DeliveryType::Test => "A test from Fieldwatch: this address works.".to_owned(),
         };
@@ -108,7 +108,8 @@ impl DeliveryDocument {
         lines.join("\n")
     }
 
-    fn headline(&self) -> String {
+    /// How many, and why they are told.
+    pub(super) fn counted(&self) -> String {
         let count = self.notifications.len() + self.truncated;
         let what = match (self.r#type, self.reason.as_deref()) {
             (DeliveryType::Summary, _) => "held back in the last minute",
@@ -117,7 +118,7 @@ impl DeliveryDocument {
             (_, Some("repeated")) => "still open",
             _ => "new or changed",
         };
-        format!("*{count} notification{} {what}*", if count == 1 { "" } else { "s" })
+        format!("{count} notification{} {what}", if count == 1 { "" } else { "s" })
     }
 }
 

@@ -99,15 +99,8 @@ impl Sink for NotificationSink {
     }
 
     async fn apply(&mut self, batch: &Batch<Taken>) -> Result<(), Refused> {
-        let advance = |((topic, partition), (expected, next)): (&(String, i32), &(i64, i64))| Advance {
-            topic: topic.clone(),
-            partition: *partition,
-            expected: *expected,
-            next: *next,
-        };
-        let advances: Vec<Advance> = batch.moves.iter().map(advance).collect();
         let arrivals: Vec<&Arrival> = batch.items.iter().filter_map(|(_, taken)| taken.arrival.as_ref()).collect();
-        match self.store.apply(&advances, &arrivals, &self.outgoing).await {
+        match self.store.apply(&Advance::of(&batch.moves), &arrivals, &self.outgoing).await {
             Ok(made) => {
                 for version in &made {
                     metrics::counter("fieldwatch_notifications", &[("action", &version.change.action)]).inc();

@@ -16,6 +16,8 @@ use crate::domain::lifecycle::Cause;
 
 /// How often is looked for what is due.
 const PACE: Duration = Duration::from_millis(250);
+/// Turns after which the counts are added up.
+const OFTEN: u32 = 4;
 /// Turns after which what is old is forgotten.
 const SELDOM: u32 = 240;
 /// How long the answer to an idempotency key is kept.
@@ -37,6 +39,8 @@ pub struct Timers {
     pub delivery: DeliveryConfig,
     /// How long changes of devices' connections are kept.
     pub status_changes: Duration,
+    /// How long windows of devices' metrics are kept.
+    pub history: Duration,
 }
 
 impl Timers {
@@ -73,9 +77,13 @@ impl Timers {
             }
         }
         self.store.beat(&limits).await?;
+        if turn.is_multiple_of(OFTEN) {
+            self.store.add_up_counts().await.map_err(|error| classify(&error))?;
+        }
         if turn.is_multiple_of(SELDOM) {
             self.store.forget_deliveries(self.delivery.keep).await.map_err(|error| classify(&error))?;
             self.store.forget_status_changes(self.status_changes).await.map_err(|error| classify(&error))?;
+            self.store.forget_history(self.history).await.map_err(|error| classify(&error))?;
             self.store.forget_answers(ANSWERS_KEPT).await.map_err(|error| classify(&error))?;
         }
         Ok(())

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::print;
-use crate::adapters::db::{NotConfigured, Store};
+use crate::adapters::db::{NotConfigured, Reseal, Store};
 use crate::adapters::endpoint_secret::EndpointSecret;
 use crate::adapters::guard::Clients;
 use crate::adapters::vault::Vault;
@@ -53,17 +53,18 @@ pub(super) async fn run(store: &Store, config: &Config, command: ConfigFiles) ->
     let vault = Vault::new(&config.secrets)?;
     match command {
         ConfigFiles::Export { tenant, with_secrets } => export(store, &vault, &tenant, with_secrets).await,
-        ConfigFiles::Apply { file, tenant } => apply(store, &vault, &Clients::new(&config.delivery)?, &tenant, &file).await,
+        ConfigFiles::Apply { file, tenant } => apply(store, config, &vault, &tenant, &file).await,
     }
 }
 
 async fn export(store: &Store, vault: &Vault, tenant: &str, with_secrets: bool) -> anyhow::Result<()> {
     let configuration = store.configuration(tenant).await?;
-    let mut file = serde_json::to_value(&configuration)?;
+    let mut file = serde_json::to_value(&*configuration)?;
     if with_secrets {
         let mut secrets = BTreeMap::new();
         for name in configuration.webhooks.keys() {
-            if let Some(secret) = opened(store, vault, tenant, name).await? {
+            if let Some(sealed) = store.webhook_secret(tenant, name).await? {
+                let secret = opened(vault, tenant, name, &sealed)?;
                 secrets.insert(name, FileSecret { secret: secret.current, url: secret.url });
             }
         }
@@ -73,7 +74,8 @@ async fn export(store: &Store, vault: &Vault, tenant: &str, with_secrets: bool) 
     Ok(())
 }
 
-async fn apply(store: &Store, vault: &Vault, clients: &Clients, tenant: &str, path: &std::path::Path) -> anyhow::Result<()> {
+async fn apply(store: &Store, config: &Config, vault: &Vault, tenant: &str, path: &std::path::Path) -> anyhow::Result<()> {
+    let clients = Clients::new(&config.delivery)?;
     let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let mut file: Value = serde_json::from_str(&text).with_context(|| path.display().to_string())?;
     let secrets = file.as_object_mut().and_then(|file| file.remove(SECRETS)).unwrap_or_else(|| serde_json::json!({}));
@@ -81,15 +83,19 @@ async fn apply(store: &Store, vault: &Vault, clients: &Clients, tenant: &str, pa
     let mut configuration: Configuration = serde_json::from_value(file).with_context(|| path.display().to_string())?;
     let (mut sealed, mut fresh) = (Vec::new(), Vec::new());
     for (name, webhook) in &mut configuration.webhooks {
-        let before = opened(store, vault, tenant, name).await?;
+        let was = store.webhook_secret(tenant, name).await?;
+        let before = was.as_ref().map(|sealed| opened(vault, tenant, name, sealed)).transpose()?;
         let given = secrets.remove(name);
         let is_new = before.is_none() && given.is_none();
-        let secret = secret_of(webhook, before, given, clients).with_context(|| format!("webhooks.{name}"))?;
-        sealed.push((name.clone(), secret.seal(vault, tenant, name)?));
+        let secret = secret_of(webhook, before, given, &clients).with_context(|| format!("webhooks.{name}"))?;
+        sealed.push((name.clone(), Reseal { was, sealed: secret.seal(vault, tenant, name)? }));
         if is_new && webhook.format == Format::Standard {
             fresh.push(format!("{name}  {}", secret.current));
         }
         *webhook = webhook.masked();
+    }
+    if let Some(name) = configuration.emails.keys().next().filter(|_| config.smtp.host.is_empty()) {
+        anyhow::bail!("emails.{name}: no mail server is configured (smtp.host)");
     }
     if let Some(name) = secrets.keys().next() {
         anyhow::bail!("{SECRETS}.{name}: there is no such webhook");
@@ -115,25 +121,16 @@ fn secret_of(
     given: Option<FileSecret>,
     clients: &Clients,
 ) -> anyhow::Result<EndpointSecret> {
-    let mut secret = before.unwrap_or_else(|| EndpointSecret::new(None));
-    let mut url = (!webhook.is_masked()).then(|| webhook.url.clone());
-    if let Some(given) = given {
-        secret.current = given.secret;
-        url = given.url.or(url);
+    let (current, url) = given.map(|given| (given.secret, given.url)).unzip();
+    let mut secret = EndpointSecret::of(webhook, before, url.flatten()).context("url")?;
+    if let Some(current) = current {
+        secret.current = current;
         secret.signatures("check", std::time::SystemTime::now().into(), b"")?;
     }
-    match webhook.format {
-        Format::Standard => secret.url = None,
-        Format::Slack => secret.url = url.clone().or(secret.url),
-    }
-    let address = url.as_ref().or(secret.url.as_ref()).context("the address is masked, and none is known")?;
-    clients.of(address).map_err(|refused| anyhow::anyhow!("url {refused}"))?;
+    clients.of(secret.address(webhook)).context("url")?;
     Ok(secret)
 }
 
-async fn opened(store: &Store, vault: &Vault, tenant: &str, name: &str) -> anyhow::Result<Option<EndpointSecret>> {
-    let sealed = store.webhook_secret(tenant, name).await?;
-    let open =
-        |sealed: Vec<u8>| EndpointSecret::open(vault, tenant, name, &sealed).with_context(|| format!("the secret of webhook {name}"));
-    sealed.map(open).transpose()
+fn opened(vault: &Vault, tenant: &str, name: &str, sealed: &[u8]) -> anyhow::Result<EndpointSecret> {
+    EndpointSecret::open(vault, tenant, name, sealed).with_context(|| format!("the secret of webhook {name}"))
 }

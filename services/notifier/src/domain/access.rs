@@ -1,7 +1,8 @@
-//! Who asks: a tenant's API key and what it may do.
+//! Who asks: a tenant's API key, or a token of the configured issuer, and what it may do.
 
 use std::str::FromStr;
 
+use events::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -39,14 +40,17 @@ impl FromStr for Scope {
     }
 }
 
-/// An API key that was recognised.
+/// An API key or a token that was recognised.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Principal {
+    /// Of a token it is the same for every token of its subject.
     pub key_id: Uuid,
-    /// Name of the key; stands as actor in every change it makes.
+    /// Name of the key, or of the token's subject; stands as actor in every change it makes.
     pub name: String,
     pub tenant: String,
     pub scopes: Vec<Scope>,
+    /// When the token ends; `None` for an API key, of which the database knows.
+    pub until: Option<Timestamp>,
 }
 
 impl Principal {
@@ -61,8 +65,13 @@ mod tests {
 
     #[test]
     fn only_admin_includes_other_scopes() {
-        let with =
-            |scopes: &[Scope]| Principal { key_id: Uuid::nil(), name: "k".into(), tenant: "default".into(), scopes: scopes.to_vec() };
+        let with = |scopes: &[Scope]| Principal {
+            key_id: Uuid::nil(),
+            name: "k".into(),
+            tenant: "default".into(),
+            scopes: scopes.to_vec(),
+            until: None,
+        };
         assert!(with(&[Scope::Admin]).may(Scope::Write));
         assert!(!with(&[Scope::Write]).may(Scope::Read));
         assert!(!with(&[Scope::Read]).may(Scope::Admin));

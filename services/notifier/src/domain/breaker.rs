@@ -5,7 +5,7 @@ use std::time::Duration;
 use events::Timestamp;
 
 /// Failures in a row that open it.
-const THRESHOLD: u32 = 5;
+pub const THRESHOLD: u32 = 5;
 const FIRST_REST: Duration = Duration::from_secs(5);
 const LONGEST_REST: Duration = Duration::from_mins(5);
 

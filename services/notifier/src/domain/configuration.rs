@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::email::Email;
 use super::escalation::Escalation;
 use super::mute_time::MuteTime;
 use super::receiver::Receiver;
@@ -24,6 +25,7 @@ pub struct Configuration {
     pub escalations: BTreeMap<String, Escalation>,
     pub mute_times: BTreeMap<String, MuteTime>,
     pub webhooks: BTreeMap<String, Webhook>,
+    pub emails: BTreeMap<String, Email>,
 }
 
 impl Default for Configuration {
@@ -35,6 +37,7 @@ impl Default for Configuration {
             escalations: BTreeMap::new(),
             mute_times: BTreeMap::new(),
             webhooks: BTreeMap::new(),
+            emails: BTreeMap::new(),
         }
     }
 }
@@ -54,7 +57,8 @@ impl Configuration {
         each(&mut mistakes, "escalations", &self.escalations, Escalation::mistakes);
         each(&mut mistakes, "mute_times", &self.mute_times, MuteTime::mistakes);
         each(&mut mistakes, "webhooks", &self.webhooks, Webhook::mistakes);
-        each(&mut mistakes, "receivers", &self.receivers, |receiver| self.unknown_webhooks(receiver));
+        each(&mut mistakes, "emails", &self.emails, Email::mistakes);
+        each(&mut mistakes, "receivers", &self.receivers, |receiver| self.unknown_endpoints(receiver));
         each(&mut mistakes, "escalations", &self.escalations, |escalation| {
             let unknown = escalation.steps.iter().enumerate().filter(|(_, step)| !self.has_receiver(&step.receiver));
             unknown.map(|(index, step)| (format!("/steps/{index}/receiver"), no_such("receiver", &step.receiver))).collect()
@@ -71,9 +75,11 @@ impl Configuration {
         name == NOBODY || self.receivers.contains_key(name)
     }
 
-    fn unknown_webhooks(&self, receiver: &Receiver) -> Vec<(String, String)> {
-        let unknown = receiver.webhooks.iter().enumerate().filter(|(_, name)| !self.webhooks.contains_key(*name));
-        unknown.map(|(index, name)| (format!("/webhooks/{index}"), no_such("webhook", name))).collect()
+    fn unknown_endpoints(&self, receiver: &Receiver) -> Vec<(String, String)> {
+        let webhooks = receiver.webhooks.iter().enumerate().filter(|(_, name)| !self.webhooks.contains_key(*name));
+        let webhooks = webhooks.map(|(index, name)| (format!("/webhooks/{index}"), no_such("webhook", name)));
+        let emails = receiver.emails.iter().enumerate().filter(|(_, name)| !self.emails.contains_key(*name));
+        webhooks.chain(emails.map(|(index, name)| (format!("/emails/{index}"), no_such("e-mail", name)))).collect()
     }
 
     fn unknown_of_routes(&self) -> Vec<Mistake> {
@@ -134,7 +140,7 @@ mod tests {
     #[test]
     fn names_that_nothing_has_are_found() {
         let configuration: Configuration = serde_json::from_value(serde_json::json!({
-            "receivers": { "ops": { "webhooks": ["missing"] }, "bad name": { "webhooks": [] } },
+            "receivers": { "ops": { "webhooks": ["missing"], "emails": ["missing"] }, "bad name": { "webhooks": [] } },
             "routes": { "receiver": "nobody-known", "routes": [
                 { "receiver": "ops", "matchers": ["a=b"], "mute_times": ["night"], "escalation": "steps" },
                 { "receiver": "none", "matchers": ["a=c"] }
@@ -148,6 +154,7 @@ mod tests {
             [
                 "/receivers/bad name",
                 "/receivers/ops/webhooks/0",
+                "/receivers/ops/emails/0",
                 "/escalations/two/steps/0/receiver",
                 "/routes/receiver",
                 "/routes/routes/0/mute_times/0",

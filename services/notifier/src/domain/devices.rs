@@ -53,6 +53,7 @@ pub struct Device {
 /// Every part that is given must hold; within a part one value must. Empty parts do not filter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeviceFilter {
+    pub device_ids: Vec<String>,
     pub states: Vec<DeviceState>,
     pub health: Vec<HealthState>,
     pub group_ids: Vec<String>,
@@ -142,7 +143,8 @@ impl Device {
 impl DeviceFilter {
     pub fn matches(&self, device_id: &str, device: &Device) -> bool {
         let group_id = device.group_id();
-        (self.states.is_empty() || self.states.contains(&device.state()))
+        (self.device_ids.is_empty() || self.device_ids.iter().any(|wanted| wanted == device_id))
+            && (self.states.is_empty() || self.states.contains(&device.state()))
             && (self.health.is_empty() || self.health.contains(&device.health_state()))
             && (self.group_ids.is_empty() || group_id.is_some_and(|id| self.group_ids.iter().any(|wanted| wanted == id)))
             && self.text.as_deref().is_none_or(|text| {
@@ -222,6 +224,17 @@ impl Devices {
         let mut found = devices.range::<str, _>((from, Bound::Unbounded)).filter(|(id, device)| filter.matches(id, device));
         let devices = found.by_ref().take(limit).map(|(id, device)| (id.clone(), device.clone())).collect();
         DevicePage { devices, more: found.next().is_some() }
+    }
+
+    /// How much was taken so far: a mark for [`heard_since`](Self::heard_since).
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// A tenant's devices that were heard of after so much was taken.
+    pub fn heard_since(&self, tenant: &str, taken: u64) -> Vec<(String, Device)> {
+        let devices = self.tenants.get(tenant).into_iter().flatten();
+        devices.filter(|(_, device)| device.heard > taken).map(|(id, device)| (id.clone(), device.clone())).collect()
     }
 
     /// The device, made if it is new, and how many others had to go for it.
@@ -380,6 +393,22 @@ mod tests {
     }
 
     #[test]
+    fn who_was_heard_of_since_is_told_apart() {
+        let mut devices = Devices::new(BOUNDS);
+        devices.take_reading(&reading("a", 0, 1.0));
+        devices.take_reading(&reading("b", 0, 1.0));
+        let mark = devices.taken();
+        devices.take_status(status("b", DeviceState::Online, 1));
+        devices.take_reading(&reading("c", 0, 1.0));
+        devices.take_reading(&Reading { tenant: "acme".into(), ..reading("d", 0, 1.0) });
+        let heard = |taken| devices.heard_since(DEFAULT_TENANT, taken).into_iter().map(|(id, _)| id).collect::<Vec<_>>();
+        assert_eq!(
+            (heard(0), heard(mark), heard(devices.taken())),
+            (vec!["a".into(), "b".into(), "c".into()], vec!["b".into(), "c".into()], vec![])
+        );
+    }
+
+    #[test]
     fn pages_go_on_after_the_last_device() {
         let mut devices = Devices::new(BOUNDS);
         for id in ["c", "a", "d", "b"] {
@@ -403,6 +432,7 @@ mod tests {
         for (filter, expected) in [
             (DeviceFilter { states: vec![DeviceState::Offline], ..filter.clone() }, &["Sensor-1"][..]),
             (DeviceFilter { states: vec![DeviceState::Unknown], ..filter.clone() }, &["sensor-2", "sensor-3"]),
+            (DeviceFilter { device_ids: vec!["sensor-3".into()], ..filter.clone() }, &["sensor-3"]),
             (DeviceFilter { health: vec![HealthState::Drifting], ..filter.clone() }, &["sensor-2"]),
             (DeviceFilter { health: vec![HealthState::Unknown, HealthState::Healthy], ..filter.clone() }, &["Sensor-1", "sensor-3"]),
             (DeviceFilter { group_ids: vec!["hall-2".into()], ..filter.clone() }, &["sensor-2", "sensor-3"]),

@@ -21,6 +21,7 @@ pub struct Way {
     /// Names of mute times that hold, or active times that do not.
     pub muted_by: Vec<String>,
     pub webhooks: Vec<String>,
+    pub emails: Vec<String>,
     /// In words.
     pub verdict: String,
 }
@@ -45,8 +46,8 @@ fn way(configuration: &Configuration, labels: &Labels, destination: Destination,
         (None, ..) => format!("stored only: there is no receiver `{}`", destination.receiver),
         (_, Some(quiet), _) => quiet.to_owned(),
         (_, _, Some(name)) => format!("quiet for now: the mute time `{name}`"),
-        (Some(receiver), ..) if receiver.webhooks.is_empty() => {
-            format!("told to nobody: the receiver `{}` has no webhooks", destination.receiver)
+        (Some(receiver), ..) if receiver.webhooks.is_empty() && receiver.emails.is_empty() => {
+            format!("told to nobody: the receiver `{}` has no webhooks and no e-mails", destination.receiver)
         }
         (Some(_), ..) => format!("told to `{}` after {}", destination.receiver, destination.timing.group_wait),
     };
@@ -54,6 +55,7 @@ fn way(configuration: &Configuration, labels: &Labels, destination: Destination,
         group_key: destination.group_key(labels),
         muted_by,
         webhooks: receiver.map(|receiver| receiver.webhooks.clone()).unwrap_or_default(),
+        emails: receiver.map(|receiver| receiver.emails.clone()).unwrap_or_default(),
         verdict,
         destination,
     }
@@ -85,7 +87,7 @@ mod tests {
             ("silenced", false, "quiet: the silence `works` covers it"),
             ("muted", false, "quiet for now: the mute time `always`"),
             ("stored", false, "stored only"),
-            ("empty", false, "told to nobody: the receiver `empty` has no webhooks"),
+            ("empty", false, "told to nobody: the receiver `empty` has no webhooks and no e-mails"),
             ("missing", false, "stored only: there is no receiver `default`"),
         ] {
             let labels = Labels::from([("a".to_owned(), a.to_owned())]);

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use events::{Labels, Notification};
+use events::{Labels, Notification, Severity};
 use regex_lite::{Regex, RegexBuilder};
 use serde::{Deserialize, Serialize};
 
@@ -69,19 +69,37 @@ pub fn all_match(matchers: &[Matcher], labels: &Labels) -> bool {
 
 /// What matchers see of a notification: its labels, and over them what it is about.
 pub fn labels_of(notification: &Notification) -> Labels {
-    let mut labels = notification.labels.clone();
-    let own = [
-        ("tenant", Some(notification.tenant.clone())),
-        ("kind", Some(notification.kind.clone())),
-        ("severity", Some(symbol(&notification.severity))),
-        ("device_id", notification.device_id.clone()),
-        ("group_id", notification.group_id.clone()),
-    ];
-    for (name, value) in own {
-        labels.remove(name);
-        labels.extend(value.map(|value| (name.to_owned(), value)));
+    let Notification { tenant, kind, severity, device_id, group_id, .. } = notification;
+    About { tenant, kind: Some(kind), severity: Some(*severity), device_id: device_id.as_deref(), group_id: group_id.as_deref() }
+        .over(notification.labels.clone())
+}
+
+/// What a notification is about.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    pub tenant: &'a str,
+    pub kind: Option<&'a str>,
+    pub severity: Option<Severity>,
+    pub device_id: Option<&'a str>,
+    pub group_id: Option<&'a str>,
+}
+
+impl About<'_> {
+    /// Labels with these over them: none of the same name stays.
+    pub fn over(self, mut labels: Labels) -> Labels {
+        let own = [
+            ("tenant", Some(self.tenant.to_owned())),
+            ("kind", self.kind.map(str::to_owned)),
+            ("severity", self.severity.map(|severity| symbol(&severity))),
+            ("device_id", self.device_id.map(str::to_owned)),
+            ("group_id", self.group_id.map(str::to_owned)),
+        ];
+        for (name, value) in own {
+            labels.remove(name);
+            labels.extend(value.map(|value| (name.to_owned(), value)));
+        }
+        labels
     }
-    labels
 }
 
 impl FromStr for Matcher {

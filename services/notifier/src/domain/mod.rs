@@ -7,11 +7,13 @@ pub mod breaker;
 pub mod command;
 pub mod configuration;
 pub mod devices;
+pub mod email;
 pub mod escalation;
 pub mod explanation;
 pub mod external;
 pub mod filter;
 pub mod grouping;
+pub mod history;
 pub mod lifecycle;
 pub mod matcher;
 pub mod mute_time;
@@ -26,6 +28,7 @@ pub mod routing;
 pub mod signal;
 pub mod silence;
 pub mod suppression;
+pub mod watched;
 pub mod webhook;
 
 /// The symbol an enum has in Avro, e.g. `CRITICAL`.

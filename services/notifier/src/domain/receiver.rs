@@ -1,4 +1,4 @@
-//! Receivers: who is told, by which webhooks.
+//! Receivers: who is told, by which webhooks and e-mails.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 pub struct Receiver {
     /// Names of webhooks; each gets every delivery.
     pub webhooks: Vec<String>,
+    /// Names of e-mails, likewise.
+    #[serde(default)]
+    pub emails: Vec<String>,
     /// Whether ends are told too.
     #[serde(default = "yes")]
     pub send_resolved: bool,

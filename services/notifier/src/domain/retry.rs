@@ -20,6 +20,8 @@ pub enum Verdict {
     /// The endpoint asks to be left alone that long.
     Later(Duration),
     Failed,
+    /// This delivery is refused for good; the endpoint takes others.
+    Refused,
 }
 
 /// No endpoint is waited for longer than this.

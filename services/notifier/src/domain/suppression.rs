@@ -9,13 +9,13 @@ use super::lifecycle::{Cause, is_unresolved};
 use super::signal::kind;
 use super::silence::Silence;
 
-/// Whether `source` mutes `target`: a device that is offline mutes everything else about it.
-pub fn inhibits(source: &Notification, target: &Notification) -> bool {
+/// Whether `source` mutes what is of this kind about a device: one that is offline mutes everything else about it.
+pub fn inhibits(source: &Notification, tenant: &str, kind: Option<&str>, device_id: Option<&str>) -> bool {
     source.kind == kind::DEVICE_OFFLINE
-        && target.kind != kind::DEVICE_OFFLINE
+        && kind != Some(kind::DEVICE_OFFLINE)
         && is_unresolved(source)
-        && source.device_id.is_some()
-        && (&source.tenant, &source.device_id) == (&target.tenant, &target.device_id)
+        && device_id.is_some()
+        && (source.tenant.as_str(), source.device_id.as_deref()) == (tenant, device_id)
 }
 
 /// What keeps a notification quiet now, as `suppressed_by` names it: `silence/NAME`, else `notification/ID`.
@@ -27,7 +27,8 @@ pub fn suppressor(
     now: Timestamp,
 ) -> Option<String> {
     let silence = silences.iter().find(|(_, silence)| silence.covers(labels, now)).map(|(name, _)| format!("silence/{name}"));
-    let inhibitor = || offline.iter().find(|source| inhibits(source, target));
+    let about = (target.tenant.as_str(), Some(target.kind.as_str()), target.device_id.as_deref());
+    let inhibitor = || offline.iter().find(|source| inhibits(source, about.0, about.1, about.2));
     silence.or_else(|| inhibitor().map(|source| format!("notification/{}", source.notification_id)))
 }
 
@@ -72,6 +73,9 @@ mod tests {
         let other = Notification { device_id: Some("sensor-02".into()), ..alert() };
         let stranger = Notification { tenant: "acme".into(), ..alert() };
         let back = Notification { state: NotificationState::Resolved, ..offline.clone() };
+        let inhibits = |source: &Notification, target: &Notification| {
+            super::inhibits(source, &target.tenant, Some(&target.kind), target.device_id.as_deref())
+        };
         assert!(inhibits(&offline, &alert()));
         for (source, target) in [(&offline, &other), (&offline, &stranger), (&back, &alert()), (&offline, &offline), (&alert(), &other)] {
             assert!(!inhibits(source, target));

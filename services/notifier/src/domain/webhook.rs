@@ -24,7 +24,7 @@ pub struct Webhook {
     /// Deliveries under way at the same time.
     #[serde(default = "four")]
     pub concurrency: u32,
-    #[serde(default = "ten")]
+    #[serde(default = "rate_by_default")]
     pub rate_per_second: f64,
 }
 
@@ -32,29 +32,30 @@ fn four() -> u32 {
     4
 }
 
-fn ten() -> f64 {
+pub(super) fn rate_by_default() -> f64 {
     10.0
 }
 
 /// What is shown of an address that is a secret.
 const MASK: &str = "/***";
 
+/// What is wrong with what every endpoint has.
+pub(super) fn limits(description: &str, concurrency: u32, rate_per_second: f64) -> Vec<(String, String)> {
+    let checks = [
+        ("/concurrency", (1..=64).contains(&concurrency), "is not 1 to 64"),
+        ("/rate_per_second", (0.01..=1_000.0).contains(&rate_per_second), "is not 0.01 to 1000"),
+        ("/description", description.len() <= 1_024 && !description.contains('\0'), "is longer than 1024 bytes, or holds NUL"),
+    ];
+    let wrong = checks.into_iter().filter(|(_, good, _)| !good);
+    wrong.map(|(field, _, problem)| (field.to_owned(), problem.to_owned())).collect()
+}
+
 impl Webhook {
     pub fn mistakes(&self) -> Vec<(String, String)> {
-        let mut mistakes = Vec::new();
-        let mut check = |field: &str, good: bool, problem: &str| {
-            if !good {
-                mistakes.push((field.to_owned(), problem.to_owned()));
-            }
-        };
-        check("/concurrency", (1..=64).contains(&self.concurrency), "is not 1 to 64");
-        check("/rate_per_second", (0.01..=1_000.0).contains(&self.rate_per_second), "is not 0.01 to 1000");
-        check("/url", self.url.len() <= 2_048 && !self.url.contains('\0'), "is longer than 2048 bytes, or holds NUL");
-        check(
-            "/description",
-            self.description.len() <= 1_024 && !self.description.contains('\0'),
-            "is longer than 1024 bytes, or holds NUL",
-        );
+        let mut mistakes = limits(&self.description, self.concurrency, self.rate_per_second);
+        if self.url.len() > 2_048 || self.url.contains('\0') {
+            mistakes.push(("/url".to_owned(), "is longer than 2048 bytes, or holds NUL".to_owned()));
+        }
         mistakes
     }
 

@@ -9,7 +9,12 @@ use crate::endpoint::Endpoint;
 use crate::world::{SECRETS_KEY, World, firing, then};
 
 async fn notifier(world: &World, arguments: &[&str]) -> Output {
-    let overrides = [("NOTIFIER__SECRETS__KEY", SECRETS_KEY), ("NOTIFIER__DELIVERY__ALLOWED_NETWORKS", "[\"127.0.0.0/8\"]")];
+    let overrides = [
+        ("NOTIFIER__SECRETS__KEY", SECRETS_KEY),
+        ("NOTIFIER__DELIVERY__ALLOWED_NETWORKS", "[\"127.0.0.0/8\"]"),
+        ("NOTIFIER__SMTP__HOST", "mail.example.com"),
+        ("NOTIFIER__SMTP__FROM", "alerts@example.com"),
+    ];
     let mut command = Command::new(env!("CARGO_BIN_EXE_notifier"));
     command.args(arguments).envs(world.environment(&overrides));
     // Off the runtime: the API that stays up has to answer meanwhile.
@@ -59,11 +64,13 @@ async fn the_notifications_are_rebuilt_to_the_same_rows_while_the_api_stays_up()
     };
     assert_eq!(told.trim(), "20 notifications with 25 versions");
     assert_eq!(rows(&world).await, before);
+    world.counted().await;
 
     // From nothing at all, and life goes on where it was.
     sqlx::query("TRUNCATE notification, notification_event, notification_key").execute(&world.pool).await.unwrap();
     succeeds(&world, &["rebuild"]).await;
     assert_eq!(rows(&world).await, before);
+    world.counted().await;
     world.alerts(&[then(&others[0], AlertState::Resolved)], 26).await;
     assert_eq!(replica.get("/v1/notifications?device_id=sensor-02").await["data"][0]["state"], "RESOLVED");
     replica.stop().await;
@@ -80,7 +87,8 @@ async fn what_is_configured_is_exported_and_applied_as_a_file() {
     let slack = "https://hooks.example.com/services/T0/B0/very-secret";
     let whole = json!({
         "webhooks": { "hook": { "url": endpoint.url }, "chat": { "url": slack, "format": "slack" } },
-        "receivers": { "ops": { "webhooks": ["hook", "chat"], "heartbeat": true } },
+        "emails": { "on-call": { "to": ["anna@example.com", "ben@example.com"] } },
+        "receivers": { "ops": { "webhooks": ["hook", "chat"], "emails": ["on-call"], "heartbeat": true } },
         "routes": { "receiver": "ops", "group_wait": "1s" }
     });
     write(&whole);
@@ -101,9 +109,17 @@ async fn what_is_configured_is_exported_and_applied_as_a_file() {
     succeeds(&elsewhere, &["config", "apply", file]).await;
     assert_eq!(succeeds(&elsewhere, &["config", "export", "--with-secrets"]).await, with_secrets);
 
-    write(&json!({ "receivers": { "ops": { "webhooks": ["missing"] } }, "routes": { "receiver": "who" } }));
+    write(
+        &json!({ "receivers": { "ops": { "webhooks": ["missing"] } }, "emails": { "x": { "to": ["nobody"] } }, "routes": { "receiver": "who" } }),
+    );
     let refused = notifier(&world, &["config", "apply", file]).await;
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(!refused.status.success() && said.contains("/receivers/ops/webhooks/0") && said.contains("/routes/receiver"), "{said}");
+    assert!(
+        !refused.status.success()
+            && said.contains("/receivers/ops/webhooks/0")
+            && said.contains("/emails/x/to/0")
+            && said.contains("/routes/receiver"),
+        "{said}"
+    );
     assert_eq!(succeeds(&world, &["config", "export"]).await, exported);
 }

@@ -150,5 +150,6 @@ async fn the_routes_explain_what_would_happen() {
         let told: Value = response.json().await.unwrap();
         assert_eq!((&told["routes"][0]["pointer"], &told["routes"][0]["verdict"]), (&json!(pointer), &json!(verdict)), "{body}");
     }
+    problem(replica.post("/v1/routes/test", &json!({ "severity": "LOUD" })).await, StatusCode::BAD_REQUEST).await;
     replica.stop().await;
 }

@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use events::{AlertState, Severity, TemperatureAlert};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use testkit::eventually;
 
 use crate::world::{KEY, World, firing, problem, then};
 
@@ -133,5 +134,26 @@ async fn a_long_audit_log_is_given_in_pages() {
     }
     assert_eq!(seen, (1..=7).collect::<Vec<_>>());
     assert_eq!(seen.iter().collect::<BTreeSet<_>>().len(), 7);
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn counts_are_what_is_there_however_many_changes_they_are_the_sum_of() {
+    let world = World::new().await;
+    let replica = world.start().await;
+    let alerts: Vec<_> = (0..3).map(|number| firing(&format!("sensor-{number}"))).collect();
+    world.alerts(&alerts, 3).await;
+    let id = ids(&replica.get("/v1/notifications").await)[0].clone();
+    for _ in 0..120 {
+        for action in ["acknowledge", "unacknowledge"] {
+            assert_eq!(replica.act(&id, action, &json!({}), None).await.status(), StatusCode::OK);
+        }
+    }
+    world.alerts(&[then(&alerts[0], AlertState::Resolved)], 244).await;
+    // Less than a line for each of 242 changes: some were added up.
+    let lines = eventually("changes are added up", || async { Some(world.counted().await).filter(|lines| *lines < 242) }).await;
+    assert!(lines >= 2, "{lines}");
+    let counts = replica.get("/v1/notifications/counts").await;
+    assert_eq!(counts["by_state"], json!({ "OPEN": 2, "ACKNOWLEDGED": 0, "SNOOZED": 0, "RESOLVED": 1 }));
     replica.stop().await;
 }

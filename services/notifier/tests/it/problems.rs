@@ -84,17 +84,27 @@ async fn a_database_out_of_reach_is_a_503_that_says_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_comes_with_a_strict_policy() {
+async fn the_page_comes_with_a_strict_policy_compressed_and_only_when_it_has_changed() {
     let world = World::new().await;
-    let replica = world.start().await;
-    for (path, kind) in [("/", "text/html"), ("/app.js", "text/javascript"), ("/app.css", "text/css"), ("/icon.svg", "image/svg+xml")] {
+    let replica = world.start_with(&[("NOTIFIER__API__TRACE_URL", "https://traces.example.com/?a&id={trace_id}")]).await;
+    let files = [("/app.js", "text/javascript"), ("/app.css", "text/css"), ("/icon.svg", "image/svg+xml")];
+    let pages = ["/", "/devices/hall%2F1", "/notifications", "/silences", "/webhooks", "/webhooks/ops"].map(|path| (path, "text/html"));
+    for (path, kind) in files.into_iter().chain(pages) {
         let response = replica.request(Method::GET, path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
         assert!(response.headers()["content-type"].to_str().unwrap().starts_with(kind));
         let policy = response.headers()["content-security-policy"].to_str().unwrap().to_owned();
         assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+        let tag = response.headers()["etag"].clone();
         let text = response.text().await.unwrap();
-        assert!(!text.contains("<style") && !text.contains("style=") && !text.contains(" onclick="), "{path} has something inline");
+        if kind == "text/html" {
+            assert!(!text.contains("<style") && !text.contains("style=") && !text.contains(" onclick="), "{path} has something inline");
+            assert!(text.contains(r#"content="https://traces.example.com/?a&amp;id={trace_id}""#), "{text}");
+        }
+        let again = replica.request(Method::GET, path).header("if-none-match", tag).send().await.unwrap();
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
     }
+    let compressed = replica.request(Method::GET, "/app.js").header("accept-encoding", "gzip").send().await.unwrap();
+    assert_eq!(compressed.headers()["content-encoding"], "gzip");
     replica.stop().await;
 }

@@ -1,11 +1,11 @@
 //! Endpoints that answer well, badly or not at all.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use notifier::adapters::db::{Edit, Kind, NotConfigured, Reseal, Store};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use testkit::{Process, eventually, eventually_within, free_port};
+use testkit::{Process, eventually, free_port};
 
 use crate::endpoint::{Answer, Endpoint, quickly};
 use crate::world::{KEY, Replica, SECRETS_KEY, World, firing, problem};
@@ -217,59 +217,31 @@ async fn a_sender_that_is_killed_loses_nothing_and_repeats_under_the_same_id() {
     let again = world.start().await;
     let repeated = endpoint.deliveries(2).await.remove(1);
     assert_eq!((repeated.id(), &repeated.body), (first.id(), &first.body));
-    eventually("it is delivered", || async { (world.count("webhook_delivery WHERE state = 'DELIVERED'").await == 1).then_some(()) }).await;
-    assert_eq!(world.count("webhook_delivery").await, 1);
+    eventually("it is delivered", || async { (world.count("delivery WHERE state = 'DELIVERED'").await == 1).then_some(()) }).await;
+    assert_eq!(world.count("delivery").await, 1);
     again.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_replicas_killed_in_turn_make_every_notification_once_and_tell_each_under_one_id() {
-    const ALERTS: usize = 150;
+async fn a_change_of_a_webhook_takes_back_no_rotation_of_its_secret() {
     let world = World::new().await;
+    let replica = world.start().await;
     let endpoint = Endpoint::start().await;
-    let environment = |listen: &str| {
-        world.environment(&[
-            ("NOTIFIER__API__LISTEN", listen),
-            ("NOTIFIER__SECRETS__KEY", SECRETS_KEY),
-            ("NOTIFIER__DELIVERY__ALLOWED_NETWORKS", "[\"127.0.0.0/8\"]"),
-            ("NOTIFIER__DELIVERY__LEASE", "1s"),
-            ("NOTIFIER__DELIVERY__TIMEOUT", "500ms"),
-            ("NOTIFIER__DELIVERY__PER_MINUTE", "1000000"),
-        ])
-    };
-    let listen = format!("127.0.0.1:{}", free_port());
-    let mut replicas =
-        [Process::start("notifier", &environment(&listen)).await, Process::start("notifier", &environment("127.0.0.1:0")).await];
-    let http = reqwest::Client::new();
-    let routes = json!({ "receiver": "ops", "group_by": ["device_id"], "group_wait": "50ms" });
-    for (path, body) in [
-        ("webhooks/hook", json!({ "url": endpoint.url, "concurrency": 16, "rate_per_second": 1000 })),
-        ("receivers/ops", json!({ "webhooks": ["hook"] })),
-        ("routes", routes),
-    ] {
-        let put = http.put(format!("http://{listen}/v1/{path}")).bearer_auth(KEY).json(&body).send().await.unwrap();
-        assert!(put.status().is_success(), "{path}");
+    endpoint.configure(&replica, quickly()).await;
+    let store = Store::new(&world.config(&[]).database).unwrap();
+    let sealed = async || store.webhook_secret("default", "hook").await.unwrap().unwrap();
+    // Someone read the webhook, then its secret was rotated, then they save what they read.
+    let read = sealed().await;
+    replica.post("/v1/webhooks/hook/rotate-secret", &json!({})).await;
+    let rotated = sealed().await;
+    let document = Some(json!({ "url": endpoint.url }));
+    let edit = Edit { tenant: "default", kind: Kind::Webhook, name: "hook", document, expected: None, by: "test" };
+    for was in [Some(read.clone()), None] {
+        let refused = store.configure(&edit, Some(Reseal { was, sealed: read.clone() })).await;
+        assert!(matches!(refused, Err(NotConfigured::SecretChanged(_))), "{refused:?}");
     }
-    let alerts: Vec<_> = (0..ALERTS).map(|index| firing(&format!("sensor-{index:03}"))).collect();
-    for (turn, some) in alerts.chunks(ALERTS / 3).enumerate() {
-        world.kit.publish(some).await;
-        // Something of it is under way, then one of them dies.
-        let so_far = turn * ALERTS / 3 + 1;
-        eventually("some are told", || async { (endpoint.received().len() >= so_far).then_some(()) }).await;
-        let replica = &mut replicas[turn % 2];
-        replica.kill();
-        replica.restart();
-        replica.ready().await;
-    }
-    eventually_within(Duration::from_mins(1), "all are delivered", || async {
-        (world.count("webhook_delivery WHERE state = 'DELIVERED'").await == ALERTS as i64).then_some(())
-    })
-    .await;
-    assert_eq!((world.count("notification").await, world.count("notification_event").await), (ALERTS as i64, ALERTS as i64));
-    assert_eq!(world.count("webhook_delivery").await, ALERTS as i64);
-    let mut ids: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for received in endpoint.received() {
-        ids.entry(received.devices().remove(0)).or_default().insert(received.id().to_owned());
-    }
-    assert_eq!((ids.len(), ids.values().filter(|ids| ids.len() > 1).count()), (ALERTS, 0));
+    assert_eq!(sealed().await, rotated);
+    store.configure(&edit, Some(Reseal { was: Some(rotated), sealed: read.clone() })).await.unwrap();
+    assert_eq!(sealed().await, read);
+    replica.stop().await;
 }

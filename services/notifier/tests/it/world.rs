@@ -15,15 +15,18 @@ use stream::{OutRecord, tail};
 use testkit::{Database, Kit, Running, eventually};
 use uuid::Uuid;
 
-const TOPICS: [&str; 8] = [
+const TOPICS: [&str; 11] = [
     "telemetry.readings.v1",
     "telemetry.device-status.v1",
+    "telemetry.aggregates.v1",
     "sensor-health.v1",
     "alerts.temperature.v1",
     "anomalies.v1",
     "notifications.v1",
     "dlq.notifier.v1",
     "retry.notifier.v1",
+    "dlq.notifier-history.v1",
+    "retry.notifier-history.v1",
 ];
 
 /// The first key of every world.
@@ -126,6 +129,18 @@ impl World {
     pub(crate) async fn alerts(&self, alerts: &[TemperatureAlert], versions: i64) {
         self.kit.publish(alerts).await;
         eventually("the alerts are notifications", || async { (self.count("notification_event").await >= versions).then_some(()) }).await;
+    }
+
+    /// Whether the counts are what is there; how many lines they are made of.
+    pub(crate) async fn counted(&self) -> i64 {
+        let wrong = "SELECT count(*) FROM (
+                         SELECT tenant, state, severity, sum(count) FROM notification_count GROUP BY 1, 2, 3 HAVING sum(count) <> 0
+                         EXCEPT ALL
+                         SELECT tenant, state, severity, count(*) FROM notification GROUP BY 1, 2, 3) AS wrong";
+        assert_eq!(sqlx::query_scalar::<_, i64>(wrong).fetch_one(&self.pool).await.unwrap(), 0);
+        let missing = "SELECT (SELECT coalesce(sum(count), 0)::bigint FROM notification_count) = (SELECT count(*) FROM notification)";
+        assert!(sqlx::query_scalar::<_, bool>(missing).fetch_one(&self.pool).await.unwrap());
+        self.count("notification_count").await
     }
 
     /// Everything in the dead-letter queue: its reasons.

@@ -197,6 +197,8 @@ impl<O: Operator> Worker<'_, O> {
             }
             if let Some(started) = started {
                 self.meters.processing.observe(started.elapsed().as_secs_f64());
+            } else if self.partitions.values().all(|owned| owned.state.at_end.is_some()) {
+                self.meters.lag_seconds.set(0.0);
             }
         }
         self.commit_offsets(&member, CommitMode::Sync)?;

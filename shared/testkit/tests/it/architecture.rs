@@ -104,6 +104,21 @@ fn every_topic_has_one_owner_that_exists() {
     }
 }
 
+#[test]
+fn every_declared_metric_is_recorded_by_somebody() {
+    let metadata = metadata();
+    let declared = std::fs::read_to_string(metadata.workspace_root.join("shared/telemetry/metrics.yaml")).unwrap();
+    let code: String = ["shared", "services"]
+        .into_iter()
+        .flat_map(|below| sources(&metadata, below))
+        .filter(|path| path.contains("/src/") && !only_in_tests(path))
+        .map(|path| std::fs::read_to_string(path).unwrap().split("#[cfg(test)]").next().unwrap_or_default().to_owned())
+        .collect();
+    for name in declared.split("name: ").skip(1).filter_map(|rest| rest.split(',').next()) {
+        assert!(code.contains(&format!("\"{name}\"")), "{name} is declared and recorded by nobody");
+    }
+}
+
 /// Whether the module beside it declares the file for tests only.
 fn only_in_tests(path: &str) -> bool {
     let path = std::path::Path::new(path);

@@ -6,10 +6,16 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use events::{AlertState, TemperatureAlert, topics};
-use testkit::{Database, Kit, Mosquitto, OtlpReceiver, Process, capture, environment, eventually_within, free_port};
+use stream::OutRecord;
+use testkit::{Database, Kit, Mosquitto, OtlpReceiver, Process, Span, binary, capture, environment, eventually_within, free_port};
 
 const SERVICES: [&str; 5] = ["mqtt-bridge", "temperature-alert", "anomaly-detector", "outbox-relay", "notifier"];
 const KEY: &str = "fw_0123456789abcdefghijklmnopqrstuvwxyz";
+
+fn catalogue_names() -> Vec<String> {
+    let catalogue = stream::admin::Catalogue::parse(topics::CATALOGUE).unwrap();
+    catalogue.declared().iter().map(|topic| topic.name.clone()).collect()
+}
 
 struct Suite {
     services: BTreeMap<&'static str, Process>,
@@ -17,14 +23,15 @@ struct Suite {
     http: reqwest::Client,
     mosquitto: Mosquitto,
     kit: Kit,
+    variables: Vec<(String, String)>,
     _database: Database,
     _key: tempfile::TempDir,
 }
 
 impl Suite {
     async fn start(otlp: Option<&OtlpReceiver>) -> Self {
-        let catalogue = stream::admin::Catalogue::parse(topics::CATALOGUE).unwrap();
-        let names: Vec<&str> = catalogue.declared().iter().map(|topic| topic.name.as_str()).collect();
+        let names = catalogue_names();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let kit = Kit::with_topics(&names).await;
         let (database, mosquitto, key) = (Database::create().await, Mosquitto::start().await, tempfile::tempdir().unwrap());
         let key_file = key.path().join("api-key");
@@ -49,7 +56,16 @@ impl Suite {
         for name in SERVICES {
             services.insert(name, Process::start(name, &variables).await);
         }
-        Self { services, api: format!("http://{api}"), http: reqwest::Client::new(), mosquitto, kit, _database: database, _key: key }
+        Self {
+            services,
+            api: format!("http://{api}"),
+            http: reqwest::Client::new(),
+            mosquitto,
+            kit,
+            variables,
+            _database: database,
+            _key: key,
+        }
     }
 
     async fn notifications(&self) -> Vec<String> {
@@ -171,6 +187,33 @@ async fn killed_and_restarted_notifier_loses_nothing() {
     killed_and_restarted_it_loses_nothing("notifier").await;
 }
 
+/// Days of a gentle cycle, a reading every five minutes, a quarter of an hour that is far out, and calm again.
+fn spike_after_calm() -> String {
+    let wave = |minute: u32| (f64::from(minute) / 288.0 * std::f64::consts::TAU).sin() + 0.05 * f64::from((minute * 7_919) % 13);
+    (0..900_u32)
+        .map(|minute| {
+            let spike = if (850..853).contains(&minute) { 25.0 } else { 0.0 };
+            let (at, value) = (1_770_000_000 + minute * 300, 21.0 + wave(minute) + spike);
+            format!("{{\"device_id\": \"sensor-01\", \"temperature\": {value}, \"timestamp\": {at}}}\n")
+        })
+        .collect()
+}
+
+/// The trace of the span that `is_root` names, when it is whole: every other span in it is the child of one of it, and linked to
+/// the context that its message carried.
+fn whole_trace(otlp: &OtlpReceiver, is_root: impl Fn(&Span) -> bool) -> Option<Vec<Span>> {
+    let spans = otlp.spans();
+    let root = spans.iter().find(|span| span.parent_id.is_empty() && is_root(span))?;
+    let trace: Vec<Span> = spans.iter().filter(|span| span.trace_id == root.trace_id).cloned().collect();
+    let ids: BTreeSet<_> = trace.iter().map(|span| span.span_id.clone()).collect();
+    let follows = |span: &Span| ids.contains(&span.parent_id) && span.links.contains(&(span.trace_id.clone(), span.parent_id.clone()));
+    trace.iter().all(|span| span.span_id == root.span_id || follows(span)).then_some(trace)
+}
+
+fn says(trace: &[Span], service: &str, name: &str) -> bool {
+    trace.iter().any(|span| span.service == service && span.name == name)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_goes_from_the_mqtt_publish_to_the_event_stream() {
     let otlp = OtlpReceiver::start().await;
@@ -178,31 +221,82 @@ async fn one_trace_goes_from_the_mqtt_publish_to_the_event_stream() {
     let mut stream = suite.http.get(format!("{}/v1/notifications/stream", suite.api)).bearer_auth(KEY).send().await.unwrap();
     assert!(stream.status().is_success());
     let mut publisher = publisher(&suite.mosquitto);
-    publisher.stdin.take().unwrap().write_all(payload(1, 0, 31.5).as_bytes()).unwrap();
+    publisher.stdin.take().unwrap().write_all(spike_after_calm().as_bytes()).unwrap();
     assert!(publisher.wait().unwrap().success());
 
     let mut seen = String::new();
-    while !seen.contains("event: notification") {
-        let chunk = tokio::time::timeout(Duration::from_secs(30), stream.chunk())
-            .await
-            .expect("a frame comes")
-            .unwrap()
-            .expect("the stream stays open");
-        seen.push_str(&String::from_utf8_lossy(&chunk));
-    }
-
-    // From the frame back: every hop's span, each the child of one before it, up to the bridge's root.
-    let wanted = ["mqtt-bridge", "temperature-alert", "notifier", "outbox-relay"];
-    let connected = || async {
-        let spans = otlp.spans();
-        let root = spans.iter().find(|span| span.service == "mqtt-bridge" && span.parent_id.is_empty())?;
-        let trace: Vec<_> = spans.iter().filter(|span| span.trace_id == root.trace_id).collect();
-        let ids: BTreeSet<_> = trace.iter().map(|span| span.span_id.as_str()).collect();
-        let complete = wanted.iter().all(|service| trace.iter().any(|span| span.service == *service));
-        let streamed = trace.iter().any(|span| span.service == "notifier" && span.name.starts_with("publish"));
-        let whole = trace.iter().all(|span| span.span_id == root.span_id || ids.contains(span.parent_id.as_str()));
-        (complete && streamed && whole).then_some(trace.len())
+    let both = async {
+        while !(seen.contains("\"alert\"") && seen.contains("\"anomaly\"")) {
+            let chunk = stream.chunk().await.unwrap().expect("the stream stays open");
+            seen.push_str(&String::from_utf8_lossy(&chunk));
+        }
     };
-    let spans = eventually_within(Duration::from_secs(20), &format!("one connected trace among {:#?}", otlp.spans()), connected).await;
-    eprintln!("{spans} spans in one trace");
+    let in_time = tokio::time::timeout(Duration::from_secs(60), both).await;
+    assert!(in_time.is_ok(), "an alert and an anomaly come on the stream, not only: {seen}");
+
+    // The readings that were far out: each service took its message out of the topic before it, and the frame is the last.
+    let prefixed = |topic: &str| suite.kit.kafka.prefixed(topic);
+    let told = [("outbox-relay", format!("publish {}", prefixed(topics::NOTIFICATIONS))), ("notifier", "publish sse".to_owned())];
+    for (watcher, topic) in [("temperature-alert", topics::TEMPERATURE_ALERTS), ("anomaly-detector", topics::ANOMALIES)] {
+        let taken = [(watcher, format!("process {}", prefixed(topics::READINGS))), ("notifier", format!("process {}", prefixed(topic)))];
+        let hops: Vec<_> = taken.into_iter().chain(told.clone()).collect();
+        let connected = || async {
+            let ids: BTreeSet<_> = otlp.spans().iter().filter(|span| span.service == watcher).map(|span| span.trace_id.clone()).collect();
+            ids.iter().find_map(|id| {
+                let trace = whole_trace(&otlp, |span| span.service == "mqtt-bridge" && span.trace_id == *id)?;
+                hops.iter().all(|(service, name)| says(&trace, service, name)).then_some(trace.len())
+            })
+        };
+        let what = format!("one connected trace from the bridge through {watcher} to the frame");
+        let spans = eventually_within(Duration::from_secs(20), &what, connected).await;
+        eprintln!("{spans} spans in one trace through {watcher}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_goes_through_the_dead_letter_queue_and_a_redrive() {
+    let otlp = OtlpReceiver::start().await;
+    let suite = Suite::start(Some(&otlp)).await;
+    let mut publisher = publisher(&suite.mosquitto);
+    publisher.stdin.take().unwrap().write_all(b"not a reading\n").unwrap();
+    assert!(publisher.wait().unwrap().success());
+    // A record that no stage can read, from a producer that has a trace of its own.
+    let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+    let parent = format!("00-{trace}-00f067aa0ba902b7-01");
+    let record = OutRecord::new(suite.kit.kafka.prefixed(topics::READINGS), Some(b"sensor-01".to_vec()), Some(b"not avro".to_vec()));
+    suite.kit.publish_records(vec![record.header("traceparent", Some(parent.as_bytes()))]).await;
+
+    for service in ["mqtt-bridge", "temperature-alert"] {
+        let (letter, retry) = (format!("publish {}", suite.kit.kafka.prefixed(&topics::dlq(service))), topics::retry(service));
+        let of_service = |span: &&Span| span.service == service && span.name == letter;
+        eventually_within(Duration::from_secs(20), &letter, || async { otlp.spans().iter().find(of_service).map(|_| ()) }).await;
+        let redriven = Command::new(binary("fieldctl"))
+            .args(["dlq", "redrive", "--service", service])
+            .envs(suite.variables.iter().cloned())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&redriven.stdout).into_owned();
+        assert!(said.contains(&format!("1 redriven to {}", suite.kit.kafka.prefixed(&retry))), "{said}{redriven:?}");
+        // It fails again: the second letter goes on from the first.
+        let again = || async {
+            let spans = otlp.spans();
+            let first = spans.iter().find(of_service)?;
+            let mut earlier = vec![first.span_id.clone()];
+            for span in spans.iter().filter(|span| span.trace_id == first.trace_id) {
+                let linked = span.links.contains(&(span.trace_id.clone(), span.parent_id.clone()));
+                if earlier.contains(&span.parent_id) && linked {
+                    earlier.push(span.span_id.clone());
+                }
+            }
+            let letters = spans.iter().filter(|span| span.name == letter && earlier.contains(&span.span_id)).count();
+            (letters == 2 && !first.parent_id.is_empty()).then(|| first.clone())
+        };
+        let first = eventually_within(Duration::from_secs(20), &format!("a second {letter} in the trace"), again).await;
+        if service == "temperature-alert" {
+            assert_eq!((first.trace_id.as_str(), first.parent_id.as_str()), (trace, "00f067aa0ba902b7"));
+        }
+    }
+    for name in catalogue_names().iter().filter(|name| name.starts_with("dlq.")) {
+        capture(&suite.kit, name).rest().await;
+    }
 }

@@ -1,5 +1,8 @@
 //! What tenants configure. Every change is checked against all the rest, under one lock per tenant.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use events::Timestamp;
 use serde_json::{Map, Value, json};
 use sqlx::types::Json;
@@ -20,13 +23,16 @@ pub enum Kind {
     Escalation,
     MuteTime,
     Webhook,
+    Email,
 }
 
 /// The one name of a tenant's tree of routes.
 pub const ROUTES: &str = "routes";
 
 impl Kind {
-    pub const ALL: [Self; 6] = [Self::Receiver, Self::Route, Self::Silence, Self::Escalation, Self::MuteTime, Self::Webhook];
+    pub const ALL: [Self; 7] = [Self::Receiver, Self::Route, Self::Silence, Self::Escalation, Self::MuteTime, Self::Webhook, Self::Email];
+    /// What deliveries go to.
+    pub const CHANNELS: [Self; 2] = [Self::Webhook, Self::Email];
 
     /// As the column and [`Configuration`] name it.
     pub const fn as_str(self) -> &'static str {
@@ -37,6 +43,7 @@ impl Kind {
             Self::Escalation => "escalations",
             Self::MuteTime => "mute_times",
             Self::Webhook => "webhooks",
+            Self::Email => "emails",
         }
     }
 }
@@ -73,6 +80,9 @@ pub enum NotConfigured {
     /// The configuration would be wrong.
     #[error("the configuration would be wrong")]
     Wrong(Vec<Mistake>),
+    /// Someone else changed the secret of this webhook since it was read.
+    #[error("the secret of webhook {0} was changed by someone else just now")]
+    SecretChanged(String),
     #[error(transparent)]
     Failed(#[from] Failure),
 }
@@ -95,14 +105,43 @@ pub struct Edit<'a> {
     pub by: &'a str,
 }
 
-/// What of a webhook is secret, to be kept with it.
-pub type Sealed = Vec<u8>;
+/// What of a webhook is secret.
+pub(super) type Sealed = Vec<u8>;
+
+/// What is to be sealed for a webhook from now on, if what is now still is what it was; `None`: nothing.
+#[derive(Clone, Debug)]
+pub struct Reseal {
+    pub was: Option<Sealed>,
+    pub sealed: Sealed,
+}
+
+/// What tenants configured, as it was read last, each with its version.
+pub(super) type Known = Arc<Mutex<HashMap<String, (i64, Arc<Configuration>)>>>;
 
 impl Store {
     /// Everything a tenant configured. What a later release wrote and this one cannot read is waited out: Transient.
-    pub async fn configuration(&self, tenant: &str) -> Result<Configuration, Failure> {
+    pub async fn configuration(&self, tenant: &str) -> Result<Arc<Configuration>, Failure> {
         let mut connection = self.pool.acquire().await.map_err(|error| classify(&error))?;
-        load(&mut connection, tenant).await
+        self.configured(&mut connection, tenant).await
+    }
+
+    /// The same on a connection; read anew only when it was changed since.
+    pub(super) async fn configured(&self, connection: &mut PgConnection, tenant: &str) -> Result<Arc<Configuration>, Failure> {
+        // First: what is read afterwards may be newer than it says, and is then read once more.
+        let version: Option<i64> = sqlx::query_scalar("SELECT version FROM configuration_version WHERE tenant = $1")
+            .bind(tenant)
+            .fetch_optional(&mut *connection)
+            .await
+            .map_err(|error| classify(&error))?;
+        let version = version.unwrap_or(0);
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).get(tenant).cloned();
+        if let Some((_, configuration)) = known.filter(|(known, _)| *known == version) {
+            return Ok(configuration);
+        }
+        let configuration = Arc::new(load(connection, tenant).await?);
+        let known = (version, Arc::clone(&configuration));
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(tenant.to_owned(), known);
+        Ok(configuration)
     }
 
     pub async fn entries(&self, tenant: &str, kind: Kind) -> Result<Vec<Entry>, sqlx::Error> {
@@ -124,7 +163,7 @@ impl Store {
 
     /// Makes one change if the whole is right afterwards; returns the entry, and whether it is new. What is sealed for a
     /// webhook is kept with it.
-    pub async fn configure(&self, edit: &Edit<'_>, sealed: Option<Sealed>) -> Result<Option<(Entry, bool)>, NotConfigured> {
+    pub async fn configure(&self, edit: &Edit<'_>, secret: Option<Reseal>) -> Result<Option<(Entry, bool)>, NotConfigured> {
         let mut transaction = self.pool.begin().await?;
         lock(&mut transaction, edit.tenant).await?;
         let current: Option<i64> = sqlx::query_scalar("SELECT version FROM configuration WHERE tenant = $1 AND kind = $2 AND name = $3")
@@ -144,8 +183,8 @@ impl Store {
             return Ok(None);
         };
         let entry = put(&mut transaction, edit, document).await?;
-        if let Some(sealed) = sealed {
-            keep_secret(&mut transaction, edit.tenant, edit.name, &sealed).await?;
+        if let Some(secret) = secret {
+            keep_secret(&mut transaction, edit.tenant, edit.name, &secret).await?;
         }
         checked(&mut transaction, edit.tenant).await?;
         transaction.commit().await?;
@@ -158,7 +197,7 @@ impl Store {
         &self,
         tenant: &str,
         whole: &Configuration,
-        sealed: &[(String, Sealed)],
+        secrets: &[(String, Reseal)],
         by: &str,
     ) -> Result<(), NotConfigured> {
         let mistakes = whole.mistakes();
@@ -187,8 +226,8 @@ impl Store {
                 }
             }
         }
-        for (webhook, sealed) in sealed {
-            keep_secret(&mut transaction, tenant, webhook, sealed).await?;
+        for (webhook, secret) in secrets {
+            keep_secret(&mut transaction, tenant, webhook, secret).await?;
         }
         checked(&mut transaction, tenant).await?;
         transaction.commit().await?;
@@ -228,13 +267,14 @@ async fn lock(transaction: &mut Transaction<'_, Postgres>, tenant: &str) -> Resu
 }
 
 async fn put(transaction: &mut Transaction<'_, Postgres>, edit: &Edit<'_>, document: &Value) -> Result<Entry, sqlx::Error> {
-    if edit.kind == Kind::Webhook {
-        // Whoever saves a webhook wants it to be used: what a 410 disabled is tried again.
+    if Kind::CHANNELS.contains(&edit.kind) {
+        // Whoever saves an endpoint wants it to be used: what a 410 disabled is tried again.
         sqlx::query(
-            "INSERT INTO webhook_endpoint (tenant, webhook) VALUES ($1, $2)
-             ON CONFLICT (tenant, webhook) DO UPDATE SET disabled_at = NULL, failures = 0, open_until = NULL",
+            "INSERT INTO delivery_endpoint (tenant, kind, name) VALUES ($1, $2, $3)
+             ON CONFLICT (tenant, kind, name) DO UPDATE SET disabled_at = NULL, failures = 0, open_until = NULL",
         )
         .bind(edit.tenant)
+        .bind(edit.kind.as_str())
         .bind(edit.name)
         .execute(&mut **transaction)
         .await?;
@@ -264,9 +304,14 @@ async fn remove(transaction: &mut Transaction<'_, Postgres>, edit: &Edit<'_>) ->
     let leftovers: &[&str] = match edit.kind {
         Kind::Webhook => &[
             "DELETE FROM webhook_secret WHERE tenant = $1 AND webhook = $2",
-            "DELETE FROM webhook_endpoint WHERE tenant = $1 AND webhook = $2",
-            "UPDATE webhook_delivery SET state = 'FAILED', finished_at = now(), last_error = 'the webhook was removed'
-             WHERE tenant = $1 AND webhook = $2 AND state = 'PENDING'",
+            "DELETE FROM delivery_endpoint WHERE tenant = $1 AND kind = 'webhooks' AND name = $2",
+            "UPDATE delivery SET state = 'FAILED', finished_at = now(), last_error = 'the webhook was removed'
+             WHERE tenant = $1 AND kind = 'webhooks' AND name = $2 AND state = 'PENDING'",
+        ],
+        Kind::Email => &[
+            "DELETE FROM delivery_endpoint WHERE tenant = $1 AND kind = 'emails' AND name = $2",
+            "UPDATE delivery SET state = 'FAILED', finished_at = now(), last_error = 'the e-mail was removed'
+             WHERE tenant = $1 AND kind = 'emails' AND name = $2 AND state = 'PENDING'",
         ],
         Kind::Receiver => &[
             "DELETE FROM receiver_pace WHERE tenant = $1 AND receiver = $2",
@@ -281,10 +326,18 @@ async fn remove(transaction: &mut Transaction<'_, Postgres>, edit: &Edit<'_>) ->
     Ok(())
 }
 
-async fn keep_secret(transaction: &mut Transaction<'_, Postgres>, tenant: &str, webhook: &str, sealed: &[u8]) -> Result<(), sqlx::Error> {
-    let keep = "INSERT INTO webhook_secret (tenant, webhook, sealed) VALUES ($1, $2, $3)
-                ON CONFLICT (tenant, webhook) DO UPDATE SET sealed = EXCLUDED.sealed";
-    sqlx::query(keep).bind(tenant).bind(webhook).bind(sealed).execute(&mut **transaction).await.map(drop)
+async fn keep_secret(
+    transaction: &mut Transaction<'_, Postgres>,
+    tenant: &str,
+    webhook: &str,
+    secret: &Reseal,
+) -> Result<(), NotConfigured> {
+    let keep = match secret.was {
+        Some(_) => "UPDATE webhook_secret SET sealed = $3 WHERE tenant = $1 AND webhook = $2 AND sealed = $4",
+        None => "INSERT INTO webhook_secret (tenant, webhook, sealed) SELECT $1, $2, $3 WHERE $4::bytea IS NULL ON CONFLICT DO NOTHING",
+    };
+    let kept = sqlx::query(keep).bind(tenant).bind(webhook).bind(&secret.sealed).bind(&secret.was).execute(&mut **transaction).await?;
+    if kept.rows_affected() == 0 { Err(NotConfigured::SecretChanged(webhook.to_owned())) } else { Ok(()) }
 }
 
 /// The whole as it now is, if it is right.
@@ -295,6 +348,7 @@ async fn checked(transaction: &mut Transaction<'_, Postgres>, tenant: &str) -> R
     }
     // Heartbeats follow the receivers that ask for them.
     for statement in [
+        "INSERT INTO configuration_version AS v (tenant) VALUES ($1) ON CONFLICT (tenant) DO UPDATE SET version = v.version + 1",
         "DELETE FROM heartbeat h WHERE tenant = $1 AND NOT EXISTS (SELECT FROM configuration c
          WHERE c.tenant = h.tenant AND c.kind = 'receivers' AND c.name = h.receiver AND c.document @> '{\"heartbeat\": true}')",
         "INSERT INTO heartbeat (tenant, receiver, next_at) SELECT tenant, name, now() FROM configuration
@@ -305,7 +359,7 @@ async fn checked(transaction: &mut Transaction<'_, Postgres>, tenant: &str) -> R
     Ok(())
 }
 
-pub(super) async fn load(connection: &mut PgConnection, tenant: &str) -> Result<Configuration, Failure> {
+async fn load(connection: &mut PgConnection, tenant: &str) -> Result<Configuration, Failure> {
     let rows: Vec<(String, String, Json<Value>)> = sqlx::query_as("SELECT kind, name, document FROM configuration WHERE tenant = $1")
         .bind(tenant)
         .fetch_all(connection)

@@ -7,16 +7,21 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row, Transaction};
 use uuid::Uuid;
 
-use super::Store;
 use super::rows::{date, optional_timestamp, timestamp};
+use super::{Kind, Store};
 use crate::adapters::payload::DeliveryDocument;
 use crate::domain::configuration::Configuration;
+use crate::domain::email::Email;
 
 /// A delivery as it stands.
 #[derive(Clone, Debug)]
 pub struct DeliveryRow {
     pub delivery_id: Uuid,
-    pub webhook: String,
+    /// Of the endpoint, as configuration names it.
+    pub kind: String,
+    pub name: String,
+    /// Of an e-mail.
+    pub recipient: Option<String>,
     pub receiver: Option<String>,
     pub r#type: String,
     pub group_key: Option<String>,
@@ -35,7 +40,9 @@ impl FromRow<'_, PgRow> for DeliveryRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             delivery_id: row.try_get("delivery_id")?,
-            webhook: row.try_get("webhook")?,
+            kind: row.try_get("kind")?,
+            name: row.try_get("name")?,
+            recipient: row.try_get("recipient")?,
             receiver: row.try_get("receiver")?,
             r#type: row.try_get("type")?,
             group_key: row.try_get("group_key")?,
@@ -62,7 +69,17 @@ pub struct AttemptRow {
     pub error: Option<String>,
 }
 
-/// Makes a row for each of the receiver's webhooks; returns how many. For one that is disabled it is there, and failed.
+/// Where a delivery goes.
+#[derive(Clone, Copy)]
+struct To<'a> {
+    kind: Kind,
+    name: &'a str,
+    /// Of an e-mail.
+    recipient: Option<&'a str>,
+}
+
+/// Makes a row for each of the receiver's webhooks and for each address of its e-mails; returns how many. For an
+/// endpoint that is disabled it is there, and failed.
 pub(super) async fn make(
     transaction: &mut Transaction<'_, Postgres>,
     tenant: &str,
@@ -75,8 +92,31 @@ pub(super) async fn make(
     let mut made = 0;
     for name in &configured.webhooks {
         let Some(webhook) = configuration.webhooks.get(name) else { continue };
-        add(transaction, tenant, name, document, &document.body(webhook.format), good_for).await?;
+        let to = To { kind: Kind::Webhook, name, recipient: None };
+        add(transaction, tenant, to, document, &document.body(webhook.format), good_for).await?;
         made += 1;
+    }
+    for name in &configured.emails {
+        let Some(email) = configuration.emails.get(name) else { continue };
+        made += mail(transaction, tenant, name, email, document, good_for).await?.len();
+    }
+    Ok(made)
+}
+
+/// A delivery for each address: one that is refused keeps nothing from the others.
+async fn mail(
+    connection: &mut PgConnection,
+    tenant: &str,
+    name: &str,
+    email: &Email,
+    document: &DeliveryDocument,
+    good_for: Duration,
+) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+    let body = document.email();
+    let mut made = Vec::with_capacity(email.to.len());
+    for address in &email.to {
+        let to = To { kind: Kind::Email, name, recipient: Some(address) };
+        made.push(add(connection, tenant, to, document, &body, good_for).await?);
     }
     Ok(made)
 }
@@ -84,22 +124,26 @@ pub(super) async fn make(
 async fn add(
     connection: &mut PgConnection,
     tenant: &str,
-    webhook: &str,
+    to: To<'_>,
     document: &DeliveryDocument,
     body: &str,
     good_for: Duration,
 ) -> Result<DeliveryRow, sqlx::Error> {
     sqlx::query_as(
-        "INSERT INTO webhook_delivery (delivery_id, tenant, webhook, receiver, type, group_key, body, give_up_at, state, finished_at, last_error)
-         SELECT $1, $2, $3, $4, $5, $6, $7, now() + make_interval(secs => $8),
+        "INSERT INTO delivery
+             (delivery_id, tenant, kind, name, recipient, receiver, type, group_key, body, give_up_at, state, finished_at, last_error)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10),
                 CASE WHEN disabled THEN 'FAILED' ELSE 'PENDING' END, CASE WHEN disabled THEN now() END,
                 CASE WHEN disabled THEN 'the webhook is disabled' END
-         FROM (SELECT EXISTS (SELECT FROM webhook_endpoint WHERE tenant = $2 AND webhook = $3 AND disabled_at IS NOT NULL) AS disabled) e
+         FROM (SELECT EXISTS (SELECT FROM delivery_endpoint
+                              WHERE tenant = $2 AND kind = $3 AND name = $4 AND disabled_at IS NOT NULL) AS disabled) e
          RETURNING *",
     )
     .bind(Uuid::now_v7())
     .bind(tenant)
-    .bind(webhook)
+    .bind(to.kind.as_str())
+    .bind(to.name)
+    .bind(to.recipient)
     .bind(&document.receiver)
     .bind(document.type_name())
     .bind(&document.group_key)
@@ -110,7 +154,7 @@ async fn add(
 }
 
 impl Store {
-    /// A delivery that someone asked for.
+    /// A delivery to a webhook that someone asked for.
     pub async fn add_delivery(
         &self,
         tenant: &str,
@@ -119,28 +163,45 @@ impl Store {
         body: &str,
         good_for: Duration,
     ) -> Result<DeliveryRow, sqlx::Error> {
-        add(&mut *self.pool.acquire().await?, tenant, webhook, document, body, good_for).await
+        let to = To { kind: Kind::Webhook, name: webhook, recipient: None };
+        add(&mut *self.pool.acquire().await?, tenant, to, document, body, good_for).await
     }
 
-    pub async fn delivery(&self, tenant: &str, delivery_id: Uuid) -> Result<Option<DeliveryRow>, sqlx::Error> {
-        sqlx::query_as("SELECT * FROM webhook_delivery WHERE tenant = $1 AND delivery_id = $2")
+    /// Deliveries to the addresses of an e-mail that someone asked for.
+    pub async fn add_emails(
+        &self,
+        tenant: &str,
+        name: &str,
+        email: &Email,
+        document: &DeliveryDocument,
+        good_for: Duration,
+    ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        let made = mail(&mut transaction, tenant, name, email, document, good_for).await?;
+        transaction.commit().await?;
+        Ok(made)
+    }
+
+    pub async fn delivery(&self, tenant: &str, kind: Kind, delivery_id: Uuid) -> Result<Option<DeliveryRow>, sqlx::Error> {
+        sqlx::query_as("SELECT * FROM delivery WHERE tenant = $1 AND kind = $2 AND delivery_id = $3")
             .bind(tenant)
+            .bind(kind.as_str())
             .bind(delivery_id)
             .fetch_optional(&self.pool)
             .await
     }
 
-    /// Up to `limit` deliveries of a webhook after (`created_at`, id), latest first.
+    /// Up to `limit` deliveries of an endpoint after (`created_at`, id), latest first.
     pub async fn deliveries(
         &self,
         tenant: &str,
-        webhook: &str,
+        (kind, name): (Kind, &str),
         state: Option<&str>,
         after: Option<(Timestamp, Uuid)>,
         limit: i64,
     ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
-        let mut query = QueryBuilder::new("SELECT * FROM webhook_delivery WHERE tenant = ");
-        query.push_bind(tenant).push(" AND webhook = ").push_bind(webhook);
+        let mut query = QueryBuilder::new("SELECT * FROM delivery WHERE tenant = ");
+        query.push_bind(tenant).push(" AND kind = ").push_bind(kind.as_str()).push(" AND name = ").push_bind(name);
         if let Some(state) = state {
             query.push(" AND state = ").push_bind(state);
         }
@@ -152,7 +213,7 @@ impl Store {
     }
 
     pub async fn attempts(&self, delivery_id: Uuid) -> Result<Vec<AttemptRow>, sqlx::Error> {
-        let rows = sqlx::query("SELECT * FROM webhook_attempt WHERE delivery_id = $1 ORDER BY attempt").bind(delivery_id);
+        let rows = sqlx::query("SELECT * FROM delivery_attempt WHERE delivery_id = $1 ORDER BY attempt").bind(delivery_id);
         let attempt = |row: PgRow| {
             Ok(AttemptRow {
                 attempt: row.try_get("attempt")?,
@@ -166,13 +227,20 @@ impl Store {
     }
 
     /// Sends a delivery again, whatever became of it, under the same id.
-    pub async fn resend(&self, tenant: &str, delivery_id: Uuid, good_for: Duration) -> Result<Option<DeliveryRow>, sqlx::Error> {
+    pub async fn resend(
+        &self,
+        tenant: &str,
+        kind: Kind,
+        delivery_id: Uuid,
+        good_for: Duration,
+    ) -> Result<Option<DeliveryRow>, sqlx::Error> {
         sqlx::query_as(
-            "UPDATE webhook_delivery SET state = 'PENDING', next_attempt_at = now(), finished_at = NULL,
-                    give_up_at = now() + make_interval(secs => $3)
-             WHERE tenant = $1 AND delivery_id = $2 RETURNING *",
+            "UPDATE delivery SET state = 'PENDING', next_attempt_at = now(), finished_at = NULL,
+                    give_up_at = now() + make_interval(secs => $4)
+             WHERE tenant = $1 AND kind = $2 AND delivery_id = $3 RETURNING *",
         )
         .bind(tenant)
+        .bind(kind.as_str())
         .bind(delivery_id)
         .bind(good_for.as_secs_f64())
         .fetch_optional(&self.pool)
@@ -182,7 +250,7 @@ impl Store {
     /// Forgets deliveries older than that, a bounded number at a time.
     pub async fn forget_deliveries(&self, age: Duration) -> Result<u64, sqlx::Error> {
         let forget = sqlx::query(
-            "DELETE FROM webhook_delivery WHERE delivery_id IN (SELECT delivery_id FROM webhook_delivery
+            "DELETE FROM delivery WHERE delivery_id IN (SELECT delivery_id FROM delivery
              WHERE created_at < now() - make_interval(secs => $1) AND state <> 'PENDING' ORDER BY created_at LIMIT 1000)",
         );
         Ok(forget.bind(age.as_secs_f64()).execute(&self.pool).await?.rows_affected())

@@ -4,6 +4,7 @@
 //! one order (queue, groups), and never while a notification's key is held.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use events::{Notification, NotificationState};
 use sqlx::{Postgres, Transaction};
@@ -11,7 +12,7 @@ use stream::Failure;
 use uuid::Uuid;
 
 use super::rows::NotificationRow;
-use super::{Store, classify, configuration};
+use super::{Store, classify};
 use crate::domain::configuration::Configuration;
 use crate::domain::lifecycle::is_unresolved;
 use crate::domain::matcher::labels_of;
@@ -98,9 +99,9 @@ impl Store {
         }
         let notifications =
             super::list::by_id(&mut transaction, taken.iter().map(|(_, id, _)| *id).collect()).await.map_err(|error| classify(&error))?;
-        let mut configurations: HashMap<String, Configuration> = HashMap::new();
+        let mut configurations: HashMap<String, Arc<Configuration>> = HashMap::new();
         for tenant in taken.iter().map(|(tenant, _, _)| tenant).collect::<BTreeSet<_>>() {
-            configurations.insert(tenant.clone(), configuration::load(&mut transaction, tenant).await?);
+            configurations.insert(tenant.clone(), self.configured(&mut transaction, tenant).await?);
         }
         sort_in(&mut transaction, &taken, &notifications, &configurations).await.map_err(|error| classify(&error))?;
         transaction.commit().await.map_err(|error| classify(&error))?;
@@ -112,7 +113,7 @@ async fn sort_in(
     transaction: &mut Transaction<'_, Postgres>,
     taken: &[(String, Uuid, i64)],
     notifications: &HashMap<Uuid, NotificationRow>,
-    configurations: &HashMap<String, Configuration>,
+    configurations: &HashMap<String, Arc<Configuration>>,
 ) -> Result<(), sqlx::Error> {
     let (mut groups, mut escalations) = (Groups::default(), Escalations::default());
     let (mut members, mut news) = (Vec::new(), Vec::new());

@@ -8,20 +8,22 @@ use events::Timestamp;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::Store;
 use super::rows::{date, optional_timestamp, timestamp};
-use crate::domain::breaker::Breaker;
+use super::{Kind, Store};
+use crate::domain::breaker::{Breaker, THRESHOLD};
 
 /// An endpoint in the hands of one owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     pub tenant: String,
-    pub webhook: String,
+    /// Webhooks or e-mails.
+    pub kind: Kind,
+    pub name: String,
     pub owner: Uuid,
     pub epoch: i64,
 }
 
-/// A webhook's health.
+/// An endpoint's health.
 #[derive(Clone, Copy, Debug)]
 pub struct Endpoint {
     pub breaker: Breaker,
@@ -35,6 +37,8 @@ pub struct Endpoint {
 pub struct Due {
     pub delivery_id: Uuid,
     pub body: String,
+    /// Of an e-mail.
+    pub recipient: Option<String>,
     /// Made so far.
     pub attempts: u32,
     pub give_up_at: Timestamp,
@@ -61,33 +65,45 @@ impl Store {
     /// Takes endpoints that have something due and nobody who sends it.
     pub async fn take_endpoints(&self, owner: Uuid, lease: Duration, limit: i64) -> Result<Vec<(Lease, Breaker)>, sqlx::Error> {
         let rows = sqlx::query(
-            "UPDATE webhook_endpoint e SET lease_owner = $1, lease_until = now() + make_interval(secs => $2), epoch = epoch + 1
-             FROM (SELECT tenant, webhook FROM webhook_endpoint w
+            "UPDATE delivery_endpoint e SET lease_owner = $1, lease_until = now() + make_interval(secs => $2), epoch = epoch + 1
+             FROM (SELECT tenant, kind, name FROM delivery_endpoint w
                    WHERE disabled_at IS NULL AND (open_until IS NULL OR open_until <= now())
-                     AND (lease_until IS NULL OR lease_until <= now())
-                     AND EXISTS (SELECT FROM webhook_delivery d WHERE d.tenant = w.tenant AND d.webhook = w.webhook
+                     AND (lease_until IS NULL OR lease_until <= now()) AND kind = ANY($4)
+                     AND EXISTS (SELECT FROM delivery d WHERE d.tenant = w.tenant AND d.kind = w.kind AND d.name = w.name
                                  AND d.state = 'PENDING' AND d.next_attempt_at <= now())
                    LIMIT $3 FOR UPDATE SKIP LOCKED) t
-             WHERE e.tenant = t.tenant AND e.webhook = t.webhook
-             RETURNING e.tenant, e.webhook, e.epoch, e.failures, e.open_until",
+             WHERE e.tenant = t.tenant AND e.kind = t.kind AND e.name = t.name
+             RETURNING e.tenant, e.kind, e.name, e.epoch, e.failures, e.open_until",
         )
         .bind(owner)
         .bind(lease.as_secs_f64())
         .bind(limit)
+        .bind(Kind::CHANNELS.map(Kind::as_str))
         .fetch_all(&self.pool)
         .await?;
         let taken = |row: sqlx::postgres::PgRow| {
-            let lease = Lease { tenant: row.try_get("tenant")?, webhook: row.try_get("webhook")?, owner, epoch: row.try_get("epoch")? };
+            let kind: String = row.try_get("kind")?;
+            let kind = if kind == Kind::Email.as_str() { Kind::Email } else { Kind::Webhook };
+            let lease = Lease { tenant: row.try_get("tenant")?, kind, name: row.try_get("name")?, owner, epoch: row.try_get("epoch")? };
             Ok((lease, breaker(&row)?))
         };
         rows.into_iter().map(taken).collect()
     }
 
+    /// How many endpoints fail again and again, whichever replica sends to them.
+    pub async fn spared_endpoints(&self) -> Result<i64, sqlx::Error> {
+        sqlx::query_scalar("SELECT count(*) FROM delivery_endpoint WHERE disabled_at IS NULL AND failures >= $1")
+            .bind(i64::from(THRESHOLD))
+            .fetch_one(&self.pool)
+            .await
+    }
+
     /// Keeps a lease and says what time it is; `None` when it was lost.
     pub async fn renew(&self, lease: &Lease, good_for: Duration) -> Result<Option<Timestamp>, sqlx::Error> {
         let renewed = sqlx::query(
-            "UPDATE webhook_endpoint SET lease_until = now() + make_interval(secs => $5)
-             WHERE tenant = $1 AND webhook = $2 AND lease_owner = $3 AND epoch = $4 AND lease_until > now() AND disabled_at IS NULL
+            "UPDATE delivery_endpoint SET lease_until = now() + make_interval(secs => $6)
+             WHERE tenant = $1 AND kind = $2 AND name = $3 AND lease_owner = $4 AND epoch = $5 AND lease_until > now()
+               AND disabled_at IS NULL
              RETURNING now() AS now",
         );
         let renewed = bound(renewed, lease).bind(good_for.as_secs_f64()).fetch_optional(&self.pool).await?;
@@ -97,8 +113,8 @@ impl Store {
     /// Gives an endpoint back.
     pub async fn release(&self, lease: &Lease) -> Result<(), sqlx::Error> {
         let released = sqlx::query(
-            "UPDATE webhook_endpoint SET lease_owner = NULL, lease_until = NULL
-             WHERE tenant = $1 AND webhook = $2 AND lease_owner = $3 AND epoch = $4",
+            "UPDATE delivery_endpoint SET lease_owner = NULL, lease_until = NULL
+             WHERE tenant = $1 AND kind = $2 AND name = $3 AND lease_owner = $4 AND epoch = $5",
         );
         bound(released, lease).execute(&self.pool).await.map(drop)
     }
@@ -106,12 +122,14 @@ impl Store {
     /// Up to `limit` deliveries whose attempt is due, the longest due first, but those under way.
     pub async fn due(&self, lease: &Lease, under_way: &[Uuid], limit: i64) -> Result<Vec<Due>, sqlx::Error> {
         let rows = sqlx::query(
-            "SELECT delivery_id, body, attempts, give_up_at FROM webhook_delivery
-             WHERE tenant = $1 AND webhook = $2 AND state = 'PENDING' AND next_attempt_at <= now() AND NOT delivery_id = ANY($3)
-             ORDER BY next_attempt_at, delivery_id LIMIT $4",
+            "SELECT delivery_id, body, recipient, attempts, give_up_at FROM delivery
+             WHERE tenant = $1 AND kind = $2 AND name = $3 AND state = 'PENDING' AND next_attempt_at <= now()
+               AND NOT delivery_id = ANY($4)
+             ORDER BY next_attempt_at, delivery_id LIMIT $5",
         )
         .bind(&lease.tenant)
-        .bind(&lease.webhook)
+        .bind(lease.kind.as_str())
+        .bind(&lease.name)
         .bind(under_way)
         .bind(limit)
         .fetch_all(&self.pool)
@@ -120,6 +138,7 @@ impl Store {
             Ok(Due {
                 delivery_id: row.try_get("delivery_id")?,
                 body: row.try_get("body")?,
+                recipient: row.try_get("recipient")?,
                 attempts: row.try_get::<i32, _>("attempts")?.unsigned_abs(),
                 give_up_at: timestamp(&row, "give_up_at")?,
             })
@@ -132,8 +151,8 @@ impl Store {
     pub async fn attempted(&self, lease: &Lease, breaker: &Breaker, ended: &Ended) -> Result<bool, sqlx::Error> {
         let mut transaction = self.pool.begin().await?;
         let health = sqlx::query(
-            "UPDATE webhook_endpoint SET failures = $5, open_until = $6, disabled_at = CASE WHEN $7 THEN now() ELSE disabled_at END
-             WHERE tenant = $1 AND webhook = $2 AND lease_owner = $3 AND epoch = $4",
+            "UPDATE delivery_endpoint SET failures = $6, open_until = $7, disabled_at = CASE WHEN $8 THEN now() ELSE disabled_at END
+             WHERE tenant = $1 AND kind = $2 AND name = $3 AND lease_owner = $4 AND epoch = $5",
         );
         let health = bound(health, lease)
             .bind(breaker.failures.min(1_000_000) as i32)
@@ -145,7 +164,7 @@ impl Store {
             return Ok(false);
         }
         sqlx::query(
-            "INSERT INTO webhook_attempt (delivery_id, attempt, at, duration_ms, status, error) VALUES ($1, $2, $3, $4, $5, $6)
+            "INSERT INTO delivery_attempt (delivery_id, attempt, at, duration_ms, status, error) VALUES ($1, $2, $3, $4, $5, $6)
              ON CONFLICT (delivery_id, attempt) DO NOTHING",
         )
         .bind(ended.delivery_id)
@@ -157,7 +176,7 @@ impl Store {
         .execute(&mut *transaction)
         .await?;
         sqlx::query(
-            "UPDATE webhook_delivery SET attempts = $2, state = $3, next_attempt_at = now() + make_interval(secs => $4),
+            "UPDATE delivery SET attempts = $2, state = $3, next_attempt_at = now() + make_interval(secs => $4),
                     finished_at = CASE WHEN $3 = 'PENDING' THEN NULL ELSE now() END, last_status = $5, last_error = $6
              WHERE delivery_id = $1",
         )
@@ -171,11 +190,12 @@ impl Store {
         .await?;
         if ended.gone {
             sqlx::query(
-                "UPDATE webhook_delivery SET state = 'FAILED', finished_at = now(), last_error = 'the webhook is disabled'
-                 WHERE tenant = $1 AND webhook = $2 AND state = 'PENDING'",
+                "UPDATE delivery SET state = 'FAILED', finished_at = now(), last_error = 'the webhook is disabled'
+                 WHERE tenant = $1 AND kind = $2 AND name = $3 AND state = 'PENDING'",
             )
             .bind(&lease.tenant)
-            .bind(&lease.webhook)
+            .bind(lease.kind.as_str())
+            .bind(&lease.name)
             .execute(&mut *transaction)
             .await?;
         }
@@ -183,17 +203,18 @@ impl Store {
         Ok(true)
     }
 
-    /// A webhook's health.
-    pub async fn endpoint(&self, tenant: &str, webhook: &str) -> Result<Option<Endpoint>, sqlx::Error> {
-        let row = sqlx::query("SELECT *, now() AS now FROM webhook_endpoint WHERE tenant = $1 AND webhook = $2");
-        let row = row.bind(tenant).bind(webhook).fetch_optional(&self.pool).await?;
+    /// An endpoint's health.
+    pub async fn endpoint(&self, tenant: &str, kind: Kind, name: &str) -> Result<Option<Endpoint>, sqlx::Error> {
+        let row = sqlx::query("SELECT *, now() AS now FROM delivery_endpoint WHERE tenant = $1 AND kind = $2 AND name = $3");
+        let row = row.bind(tenant).bind(kind.as_str()).bind(name).fetch_optional(&self.pool).await?;
         row.map(|row| endpoint(&row)).transpose()
     }
 
-    /// The health of every webhook of a tenant, by name.
-    pub async fn endpoints(&self, tenant: &str) -> Result<HashMap<String, Endpoint>, sqlx::Error> {
-        let rows = sqlx::query("SELECT *, now() AS now FROM webhook_endpoint WHERE tenant = $1").bind(tenant).fetch_all(&self.pool).await?;
-        rows.iter().map(|row| Ok((row.try_get("webhook")?, endpoint(row)?))).collect()
+    /// The health of every endpoint of a kind, by name.
+    pub async fn endpoints(&self, tenant: &str, kind: Kind) -> Result<HashMap<String, Endpoint>, sqlx::Error> {
+        let rows = sqlx::query("SELECT *, now() AS now FROM delivery_endpoint WHERE tenant = $1 AND kind = $2");
+        let rows = rows.bind(tenant).bind(kind.as_str()).fetch_all(&self.pool).await?;
+        rows.iter().map(|row| Ok((row.try_get("name")?, endpoint(row)?))).collect()
     }
 }
 
@@ -203,9 +224,9 @@ fn endpoint(row: &sqlx::postgres::PgRow) -> Result<Endpoint, sqlx::Error> {
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
-/// The first four parameters: whose lease it is.
+/// The first five parameters: whose lease it is.
 fn bound<'q>(query: Query<'q>, lease: &'q Lease) -> Query<'q> {
-    query.bind(&lease.tenant).bind(&lease.webhook).bind(lease.owner).bind(lease.epoch)
+    query.bind(&lease.tenant).bind(lease.kind.as_str()).bind(&lease.name).bind(lease.owner).bind(lease.epoch)
 }
 
 fn breaker(row: &sqlx::postgres::PgRow) -> Result<Breaker, sqlx::Error> {

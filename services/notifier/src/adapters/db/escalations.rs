@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::groups::{Limits, announce, offline};
-use super::{Store, classify, configuration, deliveries};
+use super::{Store, classify, deliveries};
 use crate::adapters::payload::{DeliveryDocument, DeliveryType};
 use crate::domain::configuration::Configuration;
 use crate::domain::matcher::labels_of;
@@ -42,7 +42,7 @@ impl Store {
         .map_err(|error| classify(&error))?;
         let Some((notification_id, escalation, tenant, started_at, done, now)) = due else { return Ok(None) };
         let timer = Timer { notification_id, escalation, tenant, started_at, done: done.unsigned_abs() as usize, now };
-        let configuration = configuration::load(&mut transaction, &timer.tenant).await?;
+        let configuration = self.configured(&mut transaction, &timer.tenant).await?;
         let made = step(&mut transaction, &timer, &configuration, limits).await.map_err(|error| classify(&error))?;
         transaction.commit().await.map_err(|error| classify(&error))?;
         Ok(Some(made))
@@ -62,7 +62,7 @@ impl Store {
         .map_err(|error| classify(&error))?;
         let mut made = 0;
         for (tenant, receiver) in due {
-            let configuration = configuration::load(&mut transaction, &tenant).await?;
+            let configuration = self.configured(&mut transaction, &tenant).await?;
             let document = DeliveryDocument::new(DeliveryType::Heartbeat, Some(&receiver));
             let making = deliveries::make(&mut transaction, &tenant, &receiver, &configuration, &document, limits.heartbeat);
             made += making.await.map_err(|error| classify(&error))?;

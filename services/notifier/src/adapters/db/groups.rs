@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::rows::{NotificationRow, date, optional_timestamp};
-use super::{Store, classify, configuration, deliveries};
+use super::{Store, classify, deliveries};
 use crate::adapters::payload::{DeliveryDocument, DeliveryType};
 use crate::domain::configuration::Configuration;
 use crate::domain::grouping::{self, Member, Turn};
@@ -78,7 +78,7 @@ impl Store {
     pub async fn flush_group(&self, limits: &Limits) -> Result<Option<Flushed>, Failure> {
         let mut transaction = self.pool.begin().await.map_err(|error| classify(&error))?;
         let Some((group, now)) = take(&mut transaction).await.map_err(|error| classify(&error))? else { return Ok(None) };
-        let configuration = configuration::load(&mut transaction, &group.tenant).await?;
+        let configuration = self.configured(&mut transaction, &group.tenant).await?;
         let flushed = turn(&mut transaction, &group, &configuration, now, limits).await.map_err(|error| classify(&error))?;
         transaction.commit().await.map_err(|error| classify(&error))?;
         Ok(Some(flushed))
@@ -200,10 +200,10 @@ async fn candidates(
 }
 
 impl Store {
-    /// The id of what says that a device is offline, if it is.
-    pub async fn offline_notification(&self, tenant: &str, device: String) -> Result<Option<String>, sqlx::Error> {
+    /// What says that a device is offline, if something does.
+    pub async fn offline(&self, tenant: &str, device: &str) -> Result<Vec<Notification>, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
-        Ok(offline(&mut connection, tenant, vec![device]).await?.into_iter().next().map(|notification| notification.notification_id))
+        offline(&mut connection, tenant, vec![device.to_owned()]).await
     }
 }
 
@@ -288,7 +288,7 @@ impl Store {
         .await
         .map_err(|error| classify(&error))?;
         let Some((tenant, receiver, now)) = owed else { return Ok(None) };
-        let configuration = configuration::load(&mut transaction, &tenant).await?;
+        let configuration = self.configured(&mut transaction, &tenant).await?;
         let made =
             summary(&mut transaction, &tenant, &receiver, &configuration, now.into(), limits).await.map_err(|error| classify(&error))?;
         transaction.commit().await.map_err(|error| classify(&error))?;

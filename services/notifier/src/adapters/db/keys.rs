@@ -93,6 +93,7 @@ pub(super) fn principal(row: &PgRow) -> Result<Principal, sqlx::Error> {
         tenant: row.try_get("tenant")?,
         // A scope of a later release grants nothing here.
         scopes: scopes.iter().filter_map(|scope| scope.parse().ok()).collect(),
+        until: None,
     })
 }
 

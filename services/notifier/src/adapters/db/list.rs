@@ -1,4 +1,4 @@
-//! Reading notifications: lists by keyset, one, counts.
+//! Reading notifications: lists by keyset, and one.
 
 use std::collections::HashMap;
 
@@ -8,8 +8,7 @@ use sqlx::{PgConnection, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::Store;
-use super::rows::{NotificationRow, date, severity, state};
-use crate::adapters::document::CountsDocument;
+use super::rows::{NotificationRow, date};
 use crate::domain::filter::Filter;
 use crate::domain::symbol;
 
@@ -49,18 +48,6 @@ impl Store {
             .fetch_optional(&self.pool)
             .await?;
         Ok(row.map(|row| row.0))
-    }
-
-    pub async fn counts(&self, tenant: &str) -> Result<CountsDocument, sqlx::Error> {
-        let rows = sqlx::query("SELECT state, severity, count(*) AS count FROM notification WHERE tenant = $1 GROUP BY state, severity")
-            .bind(tenant)
-            .fetch_all(&self.pool)
-            .await?;
-        let mut counts = CountsDocument::default();
-        for row in rows {
-            counts.add(state(&row)?, severity(&row)?, sqlx::Row::try_get(&row, "count")?);
-        }
-        Ok(counts)
     }
 }
 

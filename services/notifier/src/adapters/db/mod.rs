@@ -7,12 +7,14 @@ mod audit;
 mod batch;
 mod change;
 mod configuration;
+mod counts;
 mod deliveries;
 mod dispatch;
 mod endpoints;
 mod escalations;
 mod failure;
 mod groups;
+mod history;
 mod keys;
 mod list;
 mod outside;
@@ -31,11 +33,12 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use batch::{Arrival, NotApplied};
 pub use change::NotChanged;
-pub use configuration::{Edit, Entry, Kind, NotConfigured, ROUTES, Sealed};
+pub use configuration::{Edit, Entry, Kind, NotConfigured, ROUTES, Reseal};
 pub use deliveries::{AttemptRow, DeliveryRow};
 pub use endpoints::{Due, Ended, Endpoint, Lease};
 pub use failure::classify;
 pub use groups::{Flushed, Limits};
+pub use history::{HistoryRow, Point};
 pub use keys::{KeyRow, NewKey};
 pub use list::Listed;
 pub use outside::{Answer, Once, Told};
@@ -49,10 +52,11 @@ use crate::config::DatabaseConfig;
 /// Ours alone: the outbox keeps its own beside it.
 const MIGRATIONS: &str = "_notifier_migrations";
 
-/// The notifier's database; clones share the pool.
+/// The notifier's database; clones share the pool, and what they know of it.
 #[derive(Clone)]
 pub struct Store {
     pool: PgPool,
+    known: configuration::Known,
 }
 
 impl Store {
@@ -66,7 +70,7 @@ impl Store {
         let options = options.application_name("notifier");
         let pool =
             PgPoolOptions::new().max_connections(config.max_connections).acquire_timeout(config.acquire_timeout).connect_lazy_with(options);
-        Ok(Self { pool })
+        Ok(Self { pool, known: configuration::Known::default() })
     }
 
     /// Creates or upgrades the tables, the outbox's too. Safe from several replicas at the same time.

@@ -1,7 +1,7 @@
 //! How far each input partition has taken effect. Moves by compare-and-set: an owner that lost its partition finds the
 //! position ahead of it, and its whole transaction is refused.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use sqlx::{Postgres, Transaction};
 
@@ -15,6 +15,19 @@ pub struct Advance {
     /// Where this owner believes it to stand. The stored one may be behind: what lies between is no longer in the log.
     pub expected: i64,
     pub next: i64,
+}
+
+impl Advance {
+    /// The moves of a batch.
+    pub fn of(moves: &BTreeMap<(String, i32), (i64, i64)>) -> Vec<Self> {
+        let advance = |((topic, partition), (expected, next)): (&(String, i32), &(i64, i64))| Self {
+            topic: topic.clone(),
+            partition: *partition,
+            expected: *expected,
+            next: *next,
+        };
+        moves.iter().map(advance).collect()
+    }
 }
 
 /// Someone else moved the partition: this owner is no longer it.

@@ -8,6 +8,7 @@ use sqlx::types::Json;
 use sqlx::{Connection as _, Postgres};
 use stream::Failure;
 
+use super::subjects::save_into;
 use super::{Store, audit, classify};
 use crate::adapters::document::NotificationDocument;
 
@@ -24,15 +25,7 @@ const BEGIN: [&str; 4] = [
     "CREATE UNIQUE INDEX ON pg_temp.new_notification (notification_id)",
 ];
 
-const ADD_NOTIFICATIONS: &str = "
-    INSERT INTO pg_temp.new_notification AS n SELECT * FROM jsonb_populate_recordset(NULL::notification, $1)
-    ON CONFLICT (notification_id) DO UPDATE SET
-        version = EXCLUDED.version, state = EXCLUDED.state, severity = EXCLUDED.severity, group_id = EXCLUDED.group_id,
-        title = EXCLUDED.title, body = EXCLUDED.body, occurrences = EXCLUDED.occurrences, updated_at = EXCLUDED.updated_at,
-        resolved_at = EXCLUDED.resolved_at, snoozed_until = EXCLUDED.snoozed_until, acknowledged_by = EXCLUDED.acknowledged_by,
-        suppressed_by = EXCLUDED.suppressed_by, labels = EXCLUDED.labels, links = EXCLUDED.links, change = EXCLUDED.change,
-        source_event_id = EXCLUDED.source_event_id
-    WHERE n.version < EXCLUDED.version";
+const ADD_NOTIFICATIONS: &str = concat!(save_into!("pg_temp.new_notification"), " WHERE n.version < EXCLUDED.version");
 
 const FINISH: [&str; 6] = [
     "DELETE FROM notification_event",

@@ -106,14 +106,25 @@ fn time_of(subject: &Subject, time: impl Fn(Ledger) -> Timestamp) -> Option<Rfc3
     subject.ledger.map(|ledger| Rfc3339(time(ledger)))
 }
 
-const SAVE_NOTIFICATIONS: &str = "
-    INSERT INTO notification SELECT * FROM jsonb_populate_recordset(NULL::notification, $1)
-    ON CONFLICT (notification_id) DO UPDATE SET
-        version = EXCLUDED.version, state = EXCLUDED.state, severity = EXCLUDED.severity, group_id = EXCLUDED.group_id,
-        title = EXCLUDED.title, body = EXCLUDED.body, occurrences = EXCLUDED.occurrences, updated_at = EXCLUDED.updated_at,
-        resolved_at = EXCLUDED.resolved_at, snoozed_until = EXCLUDED.snoozed_until, acknowledged_by = EXCLUDED.acknowledged_by,
-        suppressed_by = EXCLUDED.suppressed_by, labels = EXCLUDED.labels, links = EXCLUDED.links, change = EXCLUDED.change,
-        source_event_id = EXCLUDED.source_event_id";
+/// Puts notifications into a table of the kind, each as it now is.
+macro_rules! save_into {
+    ($table:literal) => {
+        concat!(
+            "INSERT INTO ",
+            $table,
+            " AS n SELECT * FROM jsonb_populate_recordset(NULL::notification, $1)
+            ON CONFLICT (notification_id) DO UPDATE SET
+                version = EXCLUDED.version, state = EXCLUDED.state, severity = EXCLUDED.severity, group_id = EXCLUDED.group_id,
+                title = EXCLUDED.title, body = EXCLUDED.body, occurrences = EXCLUDED.occurrences, updated_at = EXCLUDED.updated_at,
+                resolved_at = EXCLUDED.resolved_at, snoozed_until = EXCLUDED.snoozed_until, acknowledged_by = EXCLUDED.acknowledged_by,
+                suppressed_by = EXCLUDED.suppressed_by, labels = EXCLUDED.labels, links = EXCLUDED.links, change = EXCLUDED.change,
+                source_event_id = EXCLUDED.source_event_id"
+        )
+    };
+}
+pub(super) use save_into;
+
+const SAVE_NOTIFICATIONS: &str = save_into!("notification");
 
 /// Writes notifications as they are now; each at most once. The resolved ones first: at no row may two of a key be
 /// unresolved.

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use sqlx::Row;
+use sqlx::postgres::PgRow;
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
 use super::Store;
 use super::keys::{hash, principal};
+use super::rows::{date, symbol};
 use crate::domain::access::Principal;
+use crate::domain::symbol as text_of;
+use crate::domain::watched::Watched;
 
 /// Query parameters of the stream a ticket opens.
 pub(super) type Pairs = Vec<(String, String)>;
@@ -16,39 +20,59 @@ pub(super) type Pairs = Vec<(String, String)>;
 /// A ticket that was recognised.
 pub struct OpenedTicket {
     pub principal: Principal,
+    pub watched: Watched,
     pub filter: Pairs,
 }
 
 impl Store {
     /// Adds a ticket that is good for `life`; forgets what has expired.
-    pub async fn add_ticket(&self, ticket: &str, of: &Principal, filter: &Pairs, life: Duration) -> Result<OffsetDateTime, sqlx::Error> {
+    pub async fn add_ticket(
+        &self,
+        ticket: &str,
+        of: &Principal,
+        watched: Watched,
+        filter: &Pairs,
+        life: Duration,
+    ) -> Result<OffsetDateTime, sqlx::Error> {
         sqlx::query("DELETE FROM stream_ticket WHERE good_until < now()").execute(&self.pool).await?;
         sqlx::query_scalar(
-            "INSERT INTO stream_ticket (ticket_hash, key_id, filter, good_until)
-             VALUES ($1, $2, $3, now() + make_interval(secs => $4)) RETURNING good_until",
+            "INSERT INTO stream_ticket (ticket_hash, key_id, filter, good_until, stream, principal, ends_at)
+             VALUES ($1, $2, $3, least(now() + make_interval(secs => $4), $7), $5, $6, $7) RETURNING good_until",
         )
         .bind(hash(ticket))
-        .bind(of.key_id)
+        .bind(of.until.is_none().then_some(of.key_id))
         .bind(Json(filter))
         .bind(life.as_secs_f64())
+        .bind(text_of(&watched))
+        .bind(of.until.map(|_| Json(of)))
+        .bind(of.until.map(date))
         .fetch_one(&self.pool)
         .await
     }
 
-    /// Uses a ticket: it is then good for `life` from now. `None` when it has expired or its key is no longer good.
+    /// Uses a ticket: it is then good for `life` from now, but no longer than the token it was made with. `None` when it has
+    /// expired or its key is no longer good.
     pub async fn use_ticket(&self, ticket: &str, life: Duration) -> Result<Option<OpenedTicket>, sqlx::Error> {
         let row = sqlx::query(
-            "UPDATE stream_ticket t SET good_until = now() + make_interval(secs => $2)
-             FROM api_key k
-             WHERE t.ticket_hash = $1 AND t.good_until > now() AND k.key_id = t.key_id
-               AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
-             RETURNING t.filter, k.*",
+            "UPDATE stream_ticket t SET good_until = least(now() + make_interval(secs => $2), t.ends_at)
+             FROM stream_ticket s LEFT JOIN api_key k
+               ON k.key_id = s.key_id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+             WHERE s.ticket_hash = $1 AND t.ticket_hash = s.ticket_hash AND t.good_until > now()
+               AND (k.key_id IS NOT NULL OR s.principal IS NOT NULL)
+             RETURNING t.filter, t.stream, t.principal, k.*",
         )
         .bind(hash(ticket))
         .bind(life.as_secs_f64())
         .fetch_optional(&self.pool)
         .await?;
-        let opened = |row| Ok(OpenedTicket { principal: principal(&row)?, filter: row.try_get::<Json<Pairs>, _>("filter")?.0 });
+        let opened = |row: PgRow| {
+            let filter = row.try_get::<Json<Pairs>, _>("filter")?.0;
+            let principal = match row.try_get::<Option<Json<Principal>>, _>("principal")? {
+                Some(Json(of_token)) => of_token,
+                None => principal(&row)?,
+            };
+            Ok(OpenedTicket { principal, watched: symbol(&row, "stream")?, filter })
+        };
         row.map(opened).transpose()
     }
 }

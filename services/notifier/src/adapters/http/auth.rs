@@ -1,4 +1,4 @@
-//! Who asks: the API key of a request, or a ticket where no header can be sent.
+//! Who asks: the API key or the token of a request.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::domain::access::{Principal, Scope};
 /// What every key begins with.
 pub const KEY_PREFIX: &str = "fw_";
 
-/// A caller whose API key is good.
+/// A caller whose API key, or token, is good.
 #[derive(Clone, Debug)]
 pub(super) struct Caller(pub Principal);
 
@@ -34,10 +34,14 @@ impl FromRequestParts<Arc<Api>> for Caller {
         let refused = || Problem::unauthenticated("The API key is not known, has expired or was revoked.");
         let (scheme, key) = given.to_str().ok().and_then(|text| text.split_once(' ')).ok_or_else(refused)?;
         let key = key.trim();
-        if !scheme.eq_ignore_ascii_case("bearer") || !key.starts_with(KEY_PREFIX) {
+        if !scheme.eq_ignore_ascii_case("bearer") {
             return Err(refused());
         }
-        let principal = api.store.authenticate(key).await?.ok_or_else(refused)?;
+        let principal = match &api.oidc {
+            _ if key.starts_with(KEY_PREFIX) => api.store.authenticate(key).await?.ok_or_else(refused)?,
+            Some(oidc) => oidc.authenticate(key).await?,
+            None => return Err(refused()),
+        };
         api.limits.take(principal.key_id).map_err(Problem::too_many)?;
         Ok(Self(principal))
     }

@@ -17,7 +17,7 @@ use super::notifications::tagged;
 use super::parameters::Parameters;
 use super::problem::{Mistake, Problem};
 use super::schemas;
-use crate::adapters::db::{Edit, Entry, Kind, NotConfigured, Sealed};
+use crate::adapters::db::{Edit, Entry, Kind, NotConfigured, Reseal};
 use crate::adapters::document::Rfc3339;
 use crate::domain::access::{Principal, Scope};
 use crate::domain::configuration::is_name;
@@ -93,7 +93,7 @@ pub(super) async fn keep(
     headers: &HeaderMap,
     (kind, name): (Kind, &str),
     document: Value,
-    sealed: Option<Sealed>,
+    secret: Option<Reseal>,
 ) -> Result<(Entry, bool), Problem> {
     if !is_name(name) {
         return Err(Problem::invalid(vec![Mistake::parameter("name", "is not 1 to 64 letters, digits, `-`, `_` or `.`")]));
@@ -101,7 +101,7 @@ pub(super) async fn keep(
     let document = normal(kind, document)?;
     let expected = expected(headers)?;
     let edit = Edit { tenant: &principal.tenant, kind, name, document: Some(document), expected, by: &principal.name };
-    let kept = api.store.configure(&edit, sealed).await.map_err(|refused| refusal(refused, kind, name, StatusCode::BAD_REQUEST))?;
+    let kept = api.store.configure(&edit, secret).await.map_err(|refused| refusal(refused, kind, name, StatusCode::BAD_REQUEST))?;
     kept.ok_or_else(Problem::not_found)
 }
 
@@ -121,7 +121,7 @@ pub(super) fn named(name: &str) -> Result<String, Problem> {
 /// The document as it is kept: read, so that whatever is unknown or missing is told, and written again.
 fn normal(kind: Kind, document: Value) -> Result<Value, Problem> {
     use crate::domain::{
-        escalation::Escalation, mute_time::MuteTime, receiver::Receiver, routing::Route, silence::Silence, webhook::Webhook,
+        email::Email, escalation::Escalation, mute_time::MuteTime, receiver::Receiver, routing::Route, silence::Silence, webhook::Webhook,
     };
     fn through<T: serde::de::DeserializeOwned + Serialize>(document: Value) -> Result<Value, serde_json::Error> {
         serde_json::from_value::<T>(document).and_then(serde_json::to_value)
@@ -139,6 +139,7 @@ fn normal(kind: Kind, document: Value) -> Result<Value, Problem> {
         Kind::Escalation => through::<Escalation>(document),
         Kind::MuteTime => through::<MuteTime>(document),
         Kind::Webhook => through::<Webhook>(document),
+        Kind::Email => through::<Email>(document),
     };
     normal.map_err(|error| Problem::invalid(vec![Mistake::pointer("", error.to_string())]))
 }
@@ -161,6 +162,7 @@ fn refusal(refused: NotConfigured, kind: Kind, name: &str, when_wrong: StatusCod
     match refused {
         NotConfigured::Missing => Problem::not_found(),
         NotConfigured::Stale { .. } => Problem::stale(&detail),
+        NotConfigured::SecretChanged(_) => Problem::conflict(&detail),
         NotConfigured::Failed(failure) => failure.into(),
         NotConfigured::Wrong(mistakes) => {
             let prefix = if kind == Kind::Route { format!("/{}", kind.as_str()) } else { format!("/{}/{name}", kind.as_str()) };

@@ -153,7 +153,7 @@ pub(super) async fn timeline(
 }
 
 /// Looks at the devices, once all there are have been read.
-fn look<T>(api: &Api, look: impl FnOnce(&Devices) -> T) -> Result<T, Problem> {
+pub(super) fn look<T>(api: &Api, look: impl FnOnce(&Devices) -> T) -> Result<T, Problem> {
     api.devices.look(look).ok_or_else(Problem::unavailable)
 }
 

@@ -1,8 +1,13 @@
 //! The bytes of an event stream (WHATWG HTML, 9.2).
 
-use axum::body::Bytes;
+use std::convert::Infallible;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderValue, header};
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use futures::Stream;
 use serde::Serialize;
 use telemetry::metrics;
 use utoipa::ToSchema;
@@ -59,6 +64,17 @@ pub(super) fn event(name: &'static str, id: Option<&Position>, data: &[u8]) -> B
     bytes.extend_from_slice(data);
     bytes.extend_from_slice(b"\n\n");
     bytes.into()
+}
+
+/// A stream that is not to be kept by anybody on its way.
+pub(super) fn response(frames: impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static) -> Response {
+    let mut response = Body::from_stream(frames).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Asks reverse proxies not to hold frames back.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
 }
 
 /// The first bytes of a stream.

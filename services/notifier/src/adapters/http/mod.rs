@@ -7,9 +7,12 @@ mod bulk;
 mod configured;
 mod cors;
 mod deliveries;
+mod device_stream;
 mod devices;
+mod emails;
 mod events;
 mod frames;
+mod history;
 mod limits;
 mod notifications;
 mod observe;
@@ -18,12 +21,14 @@ mod page;
 mod parameters;
 mod principal;
 mod problem;
+mod pulse;
 mod route_test;
 mod routes;
 mod schemas;
 mod session;
 mod stream;
 mod tickets;
+mod viewer;
 mod webhooks;
 
 use std::sync::Arc;
@@ -32,11 +37,13 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
 use axum::{Router, middleware};
 use service::Shutdown;
+use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use auth::KEY_PREFIX;
+pub use history::{History, HistoryPoint};
 pub use limits::RateLimits;
 pub use openapi::document;
 
@@ -44,6 +51,8 @@ use super::db::Store;
 use super::devices::DeviceView;
 use super::guard::Clients;
 use super::hub::Hub;
+use super::mailer::Mailer;
+use super::oidc::Oidc;
 use super::outgoing::Outgoing;
 use super::signer::Signer;
 use super::vault::Vault;
@@ -60,6 +69,8 @@ pub struct Api {
     pub limits: RateLimits,
     pub vault: Arc<Vault>,
     pub clients: Clients,
+    pub mailer: Arc<Mailer>,
+    pub oidc: Option<Oidc>,
     pub sse: SseConfig,
     pub delivery: DeliveryConfig,
     pub shutdown: Shutdown,
@@ -70,12 +81,13 @@ pub fn router(api: Api, config: &ApiConfig) -> Router {
     let (router, description) = described().split_for_parts();
     router
         .merge(openapi::routes(description))
-        .merge(page::routes())
+        .merge(page::routes(&config.trace_url))
         .fallback(async || Problem::not_found())
         .with_state(Arc::new(api))
         .layer(DefaultBodyLimit::max(config.max_body.as_u64() as usize))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, config.request_timeout))
         .layer(middleware::from_fn(problem::write))
+        .layer(CompressionLayer::new())
         .layer(middleware::from_fn(observe::observe))
         .layer(cors::layer(&config.allowed_origins))
 }
@@ -97,9 +109,11 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(events::tell))
         .routes(routes!(stream::stream))
         .routes(routes!(tickets::create))
+        .routes(routes!(device_stream::stream))
         .routes(routes!(devices::list))
         .routes(routes!(devices::find))
         .routes(routes!(devices::timeline))
+        .routes(routes!(history::find))
         .routes(routes!(configured::receivers::list))
         .routes(routes!(configured::receivers::find, configured::receivers::put, configured::receivers::delete))
         .routes(routes!(routes::find, routes::put))
@@ -114,8 +128,14 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(webhooks::find, webhooks::put, webhooks::delete))
         .routes(routes!(webhooks::rotate))
         .routes(routes!(webhooks::test))
-        .routes(routes!(deliveries::list))
-        .routes(routes!(deliveries::find))
-        .routes(routes!(deliveries::resend))
+        .routes(routes!(deliveries::to_webhooks::list))
+        .routes(routes!(deliveries::to_webhooks::find))
+        .routes(routes!(deliveries::to_webhooks::resend))
+        .routes(routes!(emails::list))
+        .routes(routes!(emails::find, emails::put, emails::delete))
+        .routes(routes!(emails::test))
+        .routes(routes!(deliveries::to_emails::list))
+        .routes(routes!(deliveries::to_emails::find))
+        .routes(routes!(deliveries::to_emails::resend))
         .routes(routes!(principal::me))
 }

@@ -1,7 +1,9 @@
 //! The API's own description: `OpenAPI` 3.1 at `/openapi.json`.
 
+use axum::Router;
+use axum::body::Bytes;
+use axum::http::{HeaderValue, header};
 use axum::routing::get;
-use axum::{Json, Router};
 use utoipa::OpenApi as _;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
@@ -9,7 +11,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
 
 use super::frames::{Gap, Snapshot};
 use super::problem::{Mistake, ProblemDocument};
-use crate::adapters::device_document::{DeviceDocument, DeviceStateSymbol, HealthStateSymbol};
+use crate::adapters::device_document::{DeviceDocument, DeviceStateSymbol, HealthStateSymbol, ReadingDocument};
 use crate::adapters::document::{
     CountsBySeverity, CountsByState, CountsDocument, EventDocument, NotificationDocument, SeveritySymbol, StateSymbol,
 };
@@ -32,11 +34,13 @@ const KEY: &str = "api_key";
         (name = "devices", description = "What each device said last, and what happened to it"),
         (name = "configuration", description = "Who is told of what, and when not"),
         (name = "webhooks", description = "Where deliveries go, and what became of them"),
+        (name = "emails", description = "Whom deliveries are mailed to, and what became of them"),
         (name = "access", description = "API keys"),
     ),
     components(schemas(
         NotificationDocument, EventDocument, CountsDocument, CountsByState, CountsBySeverity, StateSymbol, SeveritySymbol, Snapshot, Gap,
-        ProblemDocument, Mistake, DeliveryDocument, DeviceDocument, DeviceStateSymbol, HealthStateSymbol, TimelineDocument
+        ProblemDocument, Mistake, DeliveryDocument, DeviceDocument, DeviceStateSymbol, HealthStateSymbol, ReadingDocument,
+        TimelineDocument
     )),
 )]
 struct Outline;
@@ -52,14 +56,16 @@ pub fn document() -> OpenApi {
     complete(description)
 }
 
+/// Written once: the router is copied for every connection, and the description as it is takes megabytes.
 pub(super) fn routes<S: Clone + Send + Sync + 'static>(description: OpenApi) -> Router<S> {
-    let description = complete(description);
-    Router::new().route("/openapi.json", get(async move || Json(description.clone())))
+    let text = Bytes::from(serde_json::to_vec(&complete(description)).unwrap_or_default());
+    let json = HeaderValue::from_static("application/json");
+    Router::new().route("/openapi.json", get(async move || ([(header::CONTENT_TYPE, json.clone())], text.clone())))
 }
 
 /// What holds for every operation: the key, and that anything else is a problem.
 fn complete(mut description: OpenApi) -> OpenApi {
-    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("fw_…").build();
+    let scheme = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("fw_…, or a JWT of the configured issuer").build();
     description.components.get_or_insert_default().add_security_scheme(KEY, SecurityScheme::Http(scheme));
     let paths = description.paths.paths.values_mut();
     for operation in paths.flat_map(|path| [path.get.as_mut(), path.post.as_mut(), path.put.as_mut(), path.delete.as_mut()]).flatten() {
@@ -72,8 +78,8 @@ fn describe_refusals(operation: &mut Operation) {
     operation.security = Some(vec![SecurityRequirement::new(KEY, Vec::<String>::new())]);
     let refusals = [
         ("400", "The request is not valid"),
-        ("401", "No API key, or one that is not good"),
-        ("403", "The key lacks the scope"),
+        ("401", "No API key and no token, or one that is not good"),
+        ("403", "The key or the token lacks the scope"),
         ("429", "The key asks too often; `Retry-After` says when it may again"),
         ("503", "A part this service depends on cannot be reached"),
         ("default", "Any other problem"),

@@ -61,6 +61,15 @@ impl Parameters {
         values.pop()
     }
 
+    /// The value of a parameter that has to be given.
+    pub(super) fn required(&mut self, name: &str) -> String {
+        let value = self.one(name).filter(|value| !value.is_empty());
+        value.unwrap_or_else(|| {
+            self.mistakes.push(Mistake::parameter(name, "is required"));
+            String::new()
+        })
+    }
+
     pub(super) fn one_as<T>(&mut self, name: &str, expected: &str, read: impl Fn(&str) -> Option<T>) -> Option<T> {
         let value = self.one(name)?;
         self.read(name, &value, expected, &read)
@@ -113,7 +122,12 @@ impl Parameters {
         });
         let group_ids = self.many("group_id");
         let text = self.one("q").filter(|text| !text.is_empty());
-        DeviceFilter { states, health, group_ids, text }
+        DeviceFilter { states, health, group_ids, text, ..DeviceFilter::default() }
+    }
+
+    /// What the stream of devices is filtered by; also by devices themselves.
+    pub(super) fn device_stream_filter(&mut self) -> DeviceFilter {
+        DeviceFilter { device_ids: self.many("device_id"), ..self.device_filter() }
     }
 
     /// Complains about everything that was wrong, and about what nobody asked for.
@@ -128,7 +142,7 @@ fn symbol<T: serde::de::DeserializeOwned>(text: &str) -> Option<T> {
     serde_json::from_value(serde_json::Value::from(text)).ok()
 }
 
-fn time(text: &str) -> Option<Timestamp> {
+pub(super) fn time(text: &str) -> Option<Timestamp> {
     Timestamp::from_rfc3339(text)
 }
 

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::observe::RequestTrace;
 use crate::adapters::db::{NotChanged, classify};
+use crate::adapters::oidc::NotAccepted;
 use crate::adapters::vault::Unsealable;
 use crate::domain::command::Refused;
 
@@ -223,6 +224,15 @@ impl From<Failure> for Problem {
 impl From<sqlx::Error> for Problem {
     fn from(error: sqlx::Error) -> Self {
         classify(&error).into()
+    }
+}
+
+impl From<NotAccepted> for Problem {
+    fn from(not_accepted: NotAccepted) -> Self {
+        match not_accepted {
+            NotAccepted::Refused(why) => Self::unauthenticated(why),
+            NotAccepted::Unreachable => Self::unavailable(),
+        }
     }
 }
 

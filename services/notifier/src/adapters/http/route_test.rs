@@ -17,8 +17,8 @@ use super::problem::{Mistake, Problem};
 use crate::adapters::document::{Rfc3339, SeveritySymbol};
 use crate::domain::access::Scope;
 use crate::domain::explanation::{self, Way};
-use crate::domain::signal::kind;
-use crate::domain::symbol;
+use crate::domain::matcher::About;
+use crate::domain::suppression::inhibits;
 
 /// A notification to be.
 #[derive(Deserialize, ToSchema)]
@@ -52,7 +52,7 @@ pub(super) struct RouteTestBody {
     "at": "2026-01-31T23:15:30.000000Z", "labels": { "kind": "alert", "severity": "CRITICAL", "tenant": "default", "team": "cold-chain" },
     "silenced_by": [], "inhibited_by": null,
     "routes": [{
-        "pointer": "/routes/1", "receiver": "pager", "webhooks": ["pager"], "group_key": "{\"kind\":\"alert\",\"tenant\":\"default\"}",
+        "pointer": "/routes/1", "receiver": "pager", "webhooks": ["pager"], "emails": [], "group_key": "{\"kind\":\"alert\",\"tenant\":\"default\"}",
         "group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h", "muted_by": [], "escalation": "to-the-manager",
         "verdict": "told to `pager` after 30s"
     }]
@@ -77,6 +77,7 @@ pub(super) struct RouteTaken {
     pointer: String,
     receiver: String,
     webhooks: Vec<String>,
+    emails: Vec<String>,
     group_key: String,
     group_wait: String,
     group_interval: String,
@@ -95,6 +96,7 @@ impl From<Way> for RouteTaken {
             pointer: way.destination.pointer,
             receiver: way.destination.receiver,
             webhooks: way.webhooks,
+            emails: way.emails,
             group_key: way.group_key,
             group_wait: timing.group_wait.to_string(),
             group_interval: timing.group_interval.to_string(),
@@ -108,7 +110,7 @@ impl From<Way> for RouteTaken {
 
 /// Explain what would happen to a notification. Nothing happens.
 #[utoipa::path(
-    post, path = "/v1/routes/test", tag = "configuration", operation_id = "testRoutes", request_body = RouteTestBody,
+    post, path = "/v1/routes/test", tag = "configuration", operation_id = "testRoutes", request_body(content = Option<RouteTestBody>),
     responses((status = 200, description = "What would happen", body = RouteTestResult)),
 )]
 pub(super) async fn test(
@@ -127,20 +129,17 @@ pub(super) async fn test(
     if body.device_id.as_ref().is_some_and(|device| device.contains('\0')) {
         return Err(Problem::invalid(vec![Mistake::pointer("/device_id", "holds the character NUL")]));
     }
-    let is_offline = body.kind.as_deref() == Some(kind::DEVICE_OFFLINE);
-    let inhibited_by = match body.device_id.clone().filter(|_| !is_offline) {
-        Some(device) => api.store.offline_notification(&principal.tenant, device).await?,
-        None => None,
+    if body.severity == Some(Severity::Unknown) {
+        return Err(Problem::invalid(vec![Mistake::pointer("/severity", "is not one of INFO, WARNING, CRITICAL")]));
+    }
+    let (kind, device_id, group_id) = (body.kind.as_deref(), body.device_id.as_deref(), body.group_id.as_deref());
+    let offline = match device_id {
+        Some(device) => api.store.offline(&principal.tenant, device).await?,
+        None => Vec::new(),
     };
-    let mut labels = body.labels;
-    let own = [
-        ("tenant", Some(principal.tenant.clone())),
-        ("kind", body.kind),
-        ("severity", body.severity.map(|severity| symbol(&severity))),
-        ("device_id", body.device_id),
-        ("group_id", body.group_id),
-    ];
-    labels.extend(own.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+    let inhibitor = offline.into_iter().find(|source| inhibits(source, &principal.tenant, kind, device_id));
+    let inhibited_by = inhibitor.map(|source| source.notification_id);
+    let labels = About { tenant: &principal.tenant, kind, severity: body.severity, device_id, group_id }.over(body.labels);
     let configuration = api.store.configuration(&principal.tenant).await?;
     let explanation = explanation::explain(&configuration, &labels, inhibited_by.is_some(), at);
     let routes = explanation.ways.into_iter().map(RouteTaken::from).collect();

@@ -28,12 +28,14 @@ macro_rules! answers {
     };
 }
 
-/// Who is told, by which webhooks.
+/// Who is told, by which webhooks and e-mails.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "webhooks": ["ops-chat"], "send_resolved": true, "heartbeat": false }))]
+#[schema(example = json!({ "webhooks": ["ops-chat"], "emails": ["on-call"], "send_resolved": true, "heartbeat": false }))]
 pub(super) struct Receiver {
     /// Names of webhooks; each gets every delivery.
     webhooks: Vec<String>,
+    /// Names of e-mails, likewise.
+    emails: Option<Vec<String>>,
     /// Whether ends are told too.
     #[schema(default = true)]
     send_resolved: Option<bool>,
@@ -193,4 +195,35 @@ pub(super) struct WebhookFields {
     updated_by: String,
     #[serde(flatten)]
     document: Webhook,
+}
+
+/// Addresses that deliveries are mailed to, by the configured server (`smtp`).
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "to": ["on-call@example.com"], "description": "whoever is on call", "concurrency": 2, "rate_per_second": 10.0
+}))]
+pub(super) struct Email {
+    /// Each gets a message, and with it a delivery, of its own.
+    #[schema(min_items = 1, max_items = 50)]
+    to: Vec<String>,
+    #[schema(max_length = 1024)]
+    description: Option<String>,
+    /// Messages under way at the same time.
+    #[schema(minimum = 1, maximum = 64, default = 2)]
+    concurrency: Option<u32>,
+    #[schema(minimum = 0.01, maximum = 1000, default = 10)]
+    rate_per_second: Option<f64>,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct EmailFields {
+    name: String,
+    /// From 1; the `ETag`.
+    version: i64,
+    #[schema(value_type = String, format = DateTime)]
+    updated_at: Rfc3339,
+    /// Name of the API key that changed it last.
+    updated_by: String,
+    #[serde(flatten)]
+    document: Email,
 }

@@ -5,49 +5,36 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use events::{Event as _, NotificationState};
-use service::Shutdown;
 use stream::Failure;
-use telemetry::metrics;
 use telemetry::span::{MessageSpan, Operation};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 
 use super::Api;
 use super::frames::{self, Gap, Snapshot};
 use super::problem::Problem;
+use super::pulse::Pulse;
+use super::viewer::Viewer;
 use crate::adapters::db::Store;
 use crate::adapters::document::NotificationDocument;
 use crate::adapters::hub::{CatchUp, Frame, Hub, Live, Subscription, Watching};
-use crate::domain::access::Principal;
 use crate::domain::filter::Filter;
 use crate::domain::position::Position;
 use crate::domain::repeats::Repeats;
 
-/// How often an open stream asks whether its key is still good, and keeps its ticket alive.
-pub(super) const RECHECK: Duration = Duration::from_mins(1);
 /// Notifications of a snapshot at most.
 const SNAPSHOT: usize = 200;
 /// Notifications whose versions a stream remembers from its snapshot or from catching up.
 const REMEMBERED: usize = 512;
 
-/// Who watches, and what.
-pub(super) struct Viewer {
-    pub principal: Principal,
-    pub ticket: Option<String>,
-    pub filter: Filter,
-}
-
 pub(super) struct Session {
-    viewer: Viewer,
+    filter: Filter,
     store: Store,
     hub: Hub,
-    shutdown: Shutdown,
-    ticket_life: Duration,
+    pulse: Pulse,
     ready: VecDeque<Bytes>,
     /// Changes from the hub's memory, written when their turn comes.
     missed: VecDeque<Arc<Frame>>,
@@ -56,15 +43,12 @@ pub(super) struct Session {
     catch_up: Option<CatchUp>,
     live: Option<broadcast::Receiver<Live>>,
     repeats: Repeats,
-    keep_alive: Interval,
-    recheck: Interval,
     _watching: Watching,
-    _open: OpenStream,
 }
 
 impl Session {
     /// Joins the hub and prepares what comes before live changes: what was missed since `from`, or a snapshot.
-    pub(super) async fn begin(api: &Arc<Api>, viewer: Viewer, from: Option<Position>) -> Result<Self, Problem> {
+    pub(super) async fn begin(api: &Arc<Api>, viewer: Viewer, filter: Filter, from: Option<Position>) -> Result<Self, Problem> {
         api.hub.started().await;
         let tenant = viewer.principal.tenant.clone();
         let mut subscription = api.hub.subscribe(&tenant, from.as_ref());
@@ -83,21 +67,17 @@ impl Session {
         }
         let Subscription { live, position, missed, watching } = subscription;
         let mut session = Self {
-            viewer,
+            filter,
             store: api.store.clone(),
             hub: api.hub.clone(),
-            shutdown: api.shutdown.clone(),
-            ticket_life: api.sse.ticket_life + RECHECK,
+            pulse: Pulse::new(api, viewer),
             ready: VecDeque::from([frames::opening()]),
             missed: VecDeque::new(),
             position,
             catch_up,
             live: Some(live),
             repeats: Repeats::new(REMEMBERED),
-            keep_alive: every(api.sse.keep_alive),
-            recheck: every(RECHECK),
             _watching: watching,
-            _open: OpenStream::new(),
         };
         match (from, gap) {
             (None, _) => session.snapshot().await?,
@@ -138,9 +118,10 @@ impl Session {
             }
         };
         tokio::select! {
-            () = self.shutdown.cancelled() => self.live = None,
-            _ = self.keep_alive.tick() => self.ready.push_back(frames::keep_alive()),
-            _ = self.recheck.tick() => self.check().await,
+            beat = self.pulse.next() => match self.pulse.follow(beat).await {
+                Some(bytes) => self.ready.extend(bytes),
+                None => self.live = None,
+            },
             frame = missed => self.caught_up(frame),
             news = live.recv(), if !catching_up => self.news(news),
         }
@@ -161,7 +142,7 @@ impl Session {
     fn news(&mut self, news: Result<Live, RecvError>) {
         match news {
             Ok(Live::Changed(frame)) => self.changed(&frame),
-            Ok(Live::Counts { tenant, data }) if *tenant == *self.viewer.principal.tenant => {
+            Ok(Live::Counts { tenant, data }) if *tenant == *self.pulse.tenant() => {
                 self.ready.push_back(frames::event("counts", None, &data));
             }
             Ok(Live::Counts { .. }) => {}
@@ -200,7 +181,7 @@ impl Session {
     }
 
     fn is_visible(&self, frame: &Frame) -> bool {
-        frame.notification.tenant == self.viewer.principal.tenant && self.viewer.filter.matches(&frame.notification)
+        frame.notification.tenant == self.pulse.tenant() && self.filter.matches(&frame.notification)
     }
 
     fn send(&mut self, frame: &Frame) {
@@ -214,9 +195,9 @@ impl Session {
     }
 
     async fn snapshot(&mut self) -> Result<(), Problem> {
-        let tenant = &self.viewer.principal.tenant;
+        let tenant = self.pulse.tenant();
         let states = vec![NotificationState::Open, NotificationState::Acknowledged, NotificationState::Snoozed];
-        let unresolved = Filter { states, ..self.viewer.filter.clone() };
+        let unresolved = Filter { states, ..self.filter.clone() };
         let listed = self.store.list(tenant, &unresolved, None, SNAPSHOT).await?;
         let snapshot = Snapshot {
             notifications: listed.notifications.iter().map(NotificationDocument::from).collect(),
@@ -236,43 +217,5 @@ impl Session {
         let gap = Gap { from: frames::event_id(from), to: frames::event_id(&self.hub.position()), reason: reason.to_owned() };
         let data = serde_json::to_vec(&gap).unwrap_or_default();
         self.ready.push_back(frames::event("gap", None, &data));
-    }
-
-    /// Ends the stream when its key is no longer good. A database out of reach ends nothing.
-    async fn check(&mut self) {
-        let good = match &self.viewer.ticket {
-            Some(ticket) => self.store.use_ticket(ticket, self.ticket_life).await.map(|used| used.is_some()),
-            None => self.store.is_good(self.viewer.principal.key_id).await,
-        };
-        match good {
-            Ok(false) => self.live = None,
-            Ok(true) => {}
-            Err(error) => tracing::debug!(%error, "the key of a stream was not checked"),
-        }
-    }
-}
-
-fn every(period: Duration) -> Interval {
-    let mut interval = interval_at(Instant::now() + period, period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
-}
-
-/// Counts open streams.
-struct OpenStream {
-    gauge: metrics::GaugeF64,
-}
-
-impl OpenStream {
-    fn new() -> Self {
-        let gauge = metrics::gauge("fieldwatch_sse_clients", &[]);
-        gauge.inc();
-        Self { gauge }
-    }
-}
-
-impl Drop for OpenStream {
-    fn drop(&mut self) {
-        self.gauge.dec();
     }
 }

@@ -3,20 +3,18 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::{FromRequestParts as _, Request, State};
-use axum::http::{HeaderValue, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{Request, State};
+use axum::response::Response;
 use futures::stream::unfold;
 
 use super::Api;
-use super::auth::Caller;
 use super::frames;
 use super::parameters::Parameters;
 use super::problem::{Mistake, Problem};
-use super::session::{RECHECK, Session, Viewer};
-use crate::domain::access::{Principal, Scope};
+use super::session::Session;
+use super::viewer::Viewer;
 use crate::domain::position::Position;
+use crate::domain::watched::Watched;
 
 /// Stream notifications as server-sent events.
 ///
@@ -29,7 +27,7 @@ use crate::domain::position::Position;
         ("Last-Event-ID" = Option<String>, Header, description = "`id` of the last event seen"),
         ("last_event_id" = Option<String>, Query, description = "The same, where headers cannot be sent"),
         ("ticket" = Option<String>, Query, description = "In place of an API key; has its own filters"),
-        ("severity" = Option<Vec<super::notifications::ListedSeverity>>, Query, description = "May be repeated"),
+        ("severity" = inline(Option<Vec<super::notifications::ListedSeverity>>), Query, description = "May be repeated"),
         ("kind" = Option<Vec<String>>, Query, description = "May be repeated"),
         ("device_id" = Option<Vec<String>>, Query, description = "May be repeated"),
         ("group_id" = Option<Vec<String>>, Query, description = "May be repeated"),
@@ -40,20 +38,8 @@ use crate::domain::position::Position;
 pub(super) async fn stream(State(api): State<Arc<Api>>, mut given: Parameters, request: Request) -> Result<Response, Problem> {
     let (mut parts, _) = request.into_parts();
     let header_id = parts.headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?").to_owned());
-    let (principal, ticket, mut filters) = match given.one("ticket") {
-        Some(ticket) => {
-            let opened = api.store.use_ticket(&ticket, api.sse.ticket_life + RECHECK).await?;
-            let opened = opened.ok_or_else(|| Problem::unauthenticated("The ticket has expired, or its key was revoked."))?;
-            (allowed(opened.principal)?, Some(ticket), Parameters::new(opened.filter))
-        }
-        None => (allowed(Caller::from_request_parts(&mut parts, &api).await?.0)?, None, given.clone()),
-    };
     let query_id = given.one("last_event_id");
-    let filter = filters.stream_filter();
-    if ticket.is_none() {
-        // Its mistakes, and the parameters beside the filter's.
-        given.stream_filter();
-    }
+    let (viewer, filter) = Viewer::of(&api, &mut parts, &mut given, Watched::Notifications, Parameters::stream_filter).await?;
     given.finish()?;
     // A browser that reconnects sends the header; the parameter is then what it once began with.
     let from = match (header_id.filter(|id| !id.is_empty()), query_id.filter(|id| !id.is_empty())) {
@@ -61,19 +47,9 @@ pub(super) async fn stream(State(api): State<Arc<Api>>, mut given: Parameters, r
         (None, Some(id)) => Some(read(&id, Mistake::parameter("last_event_id", "is not an id of this stream"))?),
         (None, None) => None,
     };
-    let session = Session::begin(&api, Viewer { principal, ticket, filter }, from).await?;
+    let session = Session::begin(&api, viewer, filter, from).await?;
     let frames = unfold(session, |mut session| async move { session.next().await.map(|frame| (Ok::<_, Infallible>(frame), session)) });
-    let mut response = Body::from_stream(frames).into_response();
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // Asks reverse proxies not to hold frames back.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    Ok(response)
-}
-
-fn allowed(principal: Principal) -> Result<Principal, Problem> {
-    Caller(principal).may(Scope::Read)
+    Ok(frames::response(frames))
 }
 
 fn read(id: &str, mistake: Mistake) -> Result<Position, Problem> {

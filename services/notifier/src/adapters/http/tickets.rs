@@ -16,15 +16,21 @@ use super::auth::Caller;
 use super::body::OptionalJson;
 use super::parameters::Parameters;
 use super::problem::{Mistake, Problem};
-use super::session::RECHECK;
+use super::pulse::RECHECK;
+use crate::adapters::device_document::{DeviceStateSymbol, HealthStateSymbol};
 use crate::adapters::document::{Rfc3339, SeveritySymbol};
 use crate::domain::access::Scope;
+use crate::domain::symbol;
+use crate::domain::watched::Watched;
 
-/// What the streams of a ticket are filtered by; empty lists do not filter.
+/// What a ticket opens; empty lists do not filter. Notifications are filtered by severity, kind, `device_id`, `group_id` and
+/// label, devices by `device_id`, status, health, `group_id` and q.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default)]
-#[schema(example = json!({ "severity": ["CRITICAL"], "kind": [], "device_id": [], "group_id": ["cold-room-2"], "label": ["team=cold-chain"] }))]
+#[schema(example = json!({ "stream": "notifications", "severity": ["CRITICAL"], "group_id": ["cold-room-2"], "label": ["team=cold-chain"] }))]
 pub(super) struct TicketBody {
+    #[schema(value_type = StreamName)]
+    stream: Watched,
     #[schema(value_type = Vec<SeveritySymbol>)]
     severity: Vec<String>,
     kind: Vec<String>,
@@ -32,6 +38,20 @@ pub(super) struct TicketBody {
     group_id: Vec<String>,
     /// Each `name=value`.
     label: Vec<String>,
+    #[schema(value_type = Vec<DeviceStateSymbol>)]
+    status: Vec<String>,
+    #[schema(value_type = Vec<HealthStateSymbol>)]
+    health: Vec<String>,
+    q: Option<String>,
+}
+
+/// A stream: the schema of [`Watched`], which knows nothing of `OpenAPI`.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "a schema")]
+pub(super) enum StreamName {
+    Notifications,
+    Devices,
 }
 
 /// A ticket: opens streams, nothing else, any number of times and on any replica.
@@ -63,14 +83,19 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<StreamTicket>), Problem> {
     let principal = caller.may(Scope::Read)?;
     given.finish()?;
+    let watched = body.stream;
     let filter = body.pairs();
     let mut parameters = Parameters::new(filter.clone());
-    parameters.stream_filter();
-    parameters.finish().map_err(|_| Problem::invalid(vec![Mistake::pointer("", "a filter's value is not one of those it can have")]))?;
+    match watched {
+        Watched::Notifications => drop(parameters.stream_filter()),
+        Watched::Devices => drop(parameters.device_stream_filter()),
+    }
+    let wrong = "a filter is not one of this stream, or its value not one of those it can have";
+    parameters.finish().map_err(|_| Problem::invalid(vec![Mistake::pointer("", wrong)]))?;
 
     let ticket = format!("fwt_{}", URL_SAFE_NO_PAD.encode(rand::random::<[u8; 24]>()));
-    let good_until = api.store.add_ticket(&ticket, &principal, &filter, api.sse.ticket_life + RECHECK).await?;
-    let url = format!("/v1/notifications/stream?ticket={ticket}");
+    let good_until = api.store.add_ticket(&ticket, &principal, watched, &filter, api.sse.ticket_life + RECHECK).await?;
+    let url = format!("/v1/{}/stream?ticket={ticket}", symbol(&watched));
     Ok((StatusCode::CREATED, Json(StreamTicket { ticket, url, good_until: Rfc3339(Timestamp::from(good_until)) })))
 }
 
@@ -83,6 +108,9 @@ impl TicketBody {
             ("device_id", self.device_id),
             ("group_id", self.group_id),
             ("label", self.label),
+            ("status", self.status),
+            ("health", self.health),
+            ("q", self.q.into_iter().collect()),
         ];
         named.into_iter().flat_map(|(name, values)| values.into_iter().map(move |value| (name.to_owned(), value))).collect()
     }

@@ -19,7 +19,7 @@ use super::notifications::tagged;
 use super::parameters::Parameters;
 use super::problem::{Mistake, Problem};
 use super::schemas;
-use crate::adapters::db::{Endpoint, Entry, Kind};
+use crate::adapters::db::{Endpoint, Entry, Kind, Reseal};
 use crate::adapters::document::Rfc3339;
 use crate::adapters::endpoint_secret::EndpointSecret;
 use crate::adapters::payload::{DeliveryDocument, DeliveryType};
@@ -51,7 +51,7 @@ pub(super) struct WebhookEntry {
 #[derive(ToSchema)]
 #[schema(rename_all = "kebab-case")]
 #[expect(dead_code, reason = "the schema of breaker::State, which knows nothing of OpenAPI")]
-enum BreakerName {
+pub(super) enum BreakerName {
     Closed,
     Open,
     HalfOpen,
@@ -79,7 +79,7 @@ pub(super) async fn list(State(api): State<Arc<Api>>, caller: Caller, given: Par
     let principal = caller.may(Scope::Read)?;
     given.finish()?;
     let entries = api.store.entries(&principal.tenant, Kind::Webhook).await?;
-    let mut endpoints = api.store.endpoints(&principal.tenant).await?;
+    let mut endpoints = api.store.endpoints(&principal.tenant, Kind::Webhook).await?;
     let data = entries.into_iter().map(|entry| {
         let endpoint = endpoints.remove(&entry.name);
         WebhookEntry::new(entry, endpoint.as_ref(), None)
@@ -122,7 +122,7 @@ pub(super) async fn find(
     responses(
         (status = 200, description = "Replaced", body = WebhookEntry, headers(("ETag" = String, description = "The version"))),
         (status = 201, description = "Made", body = WebhookEntry, headers(("ETag" = String, description = "The version"))),
-        (status = 409, description = "No key for secrets is configured", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
+        (status = 409, description = "No key for secrets is configured, or its secret was rotated just now", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
         (status = 412, description = "It has another version", body = super::problem::ProblemDocument, content_type = "application/problem+json"),
     ),
 )]
@@ -142,20 +142,15 @@ pub(super) async fn put(
     }
     let wrong = |error: serde_json::Error| Problem::invalid(vec![Mistake::pointer("", error.to_string())]);
     let webhook: Webhook = serde_json::from_value(Value::Object(body)).map_err(wrong)?;
-    let before = match api.store.webhook_secret(&principal.tenant, &name).await? {
-        Some(sealed) => Some(EndpointSecret::open(&api.vault, &principal.tenant, &name, &sealed)?),
-        None => None,
-    };
-    let is_new = before.is_none();
-    let mut secret = before.unwrap_or_else(|| EndpointSecret::new(None));
-    // A document that was read says of a secret address only its host: then it stays.
-    if !(webhook.is_masked() && secret.url.is_some()) {
-        api.clients.of(&webhook.url).map_err(|refused| Problem::invalid(vec![Mistake::pointer("/url", refused.to_string())]))?;
-        secret.url = (webhook.format == Format::Slack).then(|| webhook.url.clone());
-    }
-    let sealed = secret.seal(&api.vault, &principal.tenant, &name)?;
+    let was = api.store.webhook_secret(&principal.tenant, &name).await?;
+    let before = was.as_ref().map(|sealed| EndpointSecret::open(&api.vault, &principal.tenant, &name, sealed)).transpose()?;
+    let wrong_url = |problem: String| Problem::invalid(vec![Mistake::pointer("/url", problem)]);
+    let secret = EndpointSecret::of(&webhook, before, None).map_err(|unknown| wrong_url(unknown.to_string()))?;
+    api.clients.of(secret.address(&webhook)).map_err(|refused| wrong_url(refused.to_string()))?;
+    let is_new = was.is_none();
+    let reseal = Reseal { was, sealed: secret.seal(&api.vault, &principal.tenant, &name)? };
     let document = serde_json::to_value(webhook.masked()).map_err(wrong)?;
-    let (entry, made) = configured::keep(&api, &principal, &headers, (Kind::Webhook, &name), document, Some(sealed)).await?;
+    let (entry, made) = configured::keep(&api, &principal, &headers, (Kind::Webhook, &name), document, Some(reseal)).await?;
     let version = entry.version.to_string();
     let shown = (is_new && webhook.format == Format::Standard).then_some(secret.current);
     let status = if made { StatusCode::CREATED } else { StatusCode::OK };
@@ -243,7 +238,7 @@ pub(super) async fn test(
 }
 
 async fn with_health(api: &Api, principal: &Principal, entry: Entry, secret: Option<String>) -> Result<WebhookEntry, Problem> {
-    let endpoint = api.store.endpoint(&principal.tenant, &entry.name).await?;
+    let endpoint = api.store.endpoint(&principal.tenant, Kind::Webhook, &entry.name).await?;
     Ok(WebhookEntry::new(entry, endpoint.as_ref(), secret))
 }
 

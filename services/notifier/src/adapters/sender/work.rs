@@ -19,7 +19,7 @@ use super::attempt::{Attempted, Target, attempt};
 use crate::adapters::db::{Due, Ended, Kind, Lease, classify};
 use crate::adapters::endpoint_secret::EndpointSecret;
 use crate::domain::breaker::Breaker;
-use crate::domain::retry::{Outcome, Verdict, verdict};
+use crate::domain::retry::Verdict;
 use crate::domain::webhook::Webhook;
 
 /// Deliveries read ahead.
@@ -70,16 +70,20 @@ impl Sender {
         Ok(self.target(lease).await?.map(|target| (due.into(), Arc::new(target))))
     }
 
-    /// The webhook and its secret; `None` when it is gone. A secret that cannot be opened keeps everything waiting.
+    /// The endpoint as it is configured; `None` when it is gone. A secret that cannot be opened keeps everything waiting.
     async fn target(&self, lease: &Lease) -> Result<Option<Target>, Failure> {
-        let (tenant, name) = (&lease.tenant, &lease.webhook);
-        let entry = self.store.entry(tenant, Kind::Webhook, name).await.map_err(|error| classify(&error))?;
+        let (tenant, name) = (&lease.tenant, &lease.name);
+        let entry = self.store.entry(tenant, lease.kind, name).await.map_err(|error| classify(&error))?;
+        if lease.kind == Kind::Email {
+            let email = entry.map(|entry| serde_json::from_value(entry.document)).transpose().map_err(Failure::transient)?;
+            return Ok(email.map(Target::Email));
+        }
         let sealed = self.store.webhook_secret(tenant, name).await.map_err(|error| classify(&error))?;
         let Some((entry, sealed)) = entry.zip(sealed) else { return Ok(None) };
         let webhook: Webhook = serde_json::from_value(entry.document).map_err(Failure::transient)?;
         let secret = EndpointSecret::open(&self.vault, tenant, name, &sealed)
             .map_err(|problem| Failure::transient(format!("the secret of webhook {name}: {problem}")))?;
-        Ok(Some(Target { webhook, secret }))
+        Ok(Some(Target::Webhook { webhook, secret }))
     }
 }
 
@@ -87,7 +91,7 @@ impl Work<'_> {
     async fn run(mut self, shutdown: &Shutdown) -> Result<(), Failure> {
         let sender = self.sender;
         while self.keep().await? {
-            let concurrency = if shutdown.is_cancelled() { 0 } else { self.target.webhook.concurrency };
+            let concurrency = if shutdown.is_cancelled() { 0 } else { self.target.concurrency() };
             let mut free = (self.breaker.allowed(self.now(), concurrency) as usize).saturating_sub(self.under_way.len());
             if free > 0
                 && self.ready.is_empty()
@@ -95,14 +99,14 @@ impl Work<'_> {
             {
                 (self.ready, self.target) = (ready, target);
             }
-            let gap = Duration::from_secs_f64(1.0 / self.target.webhook.rate_per_second);
+            let gap = Duration::from_secs_f64(1.0 / self.target.rate_per_second());
             while free > 0
                 && self.next_send <= Instant::now()
                 && let Some(due) = self.ready.pop_front()
             {
                 self.busy.push(due.delivery_id);
                 let target = Arc::clone(&self.target);
-                self.under_way.push(Box::pin(async move { attempt(&sender.clients, &target, due).await }));
+                self.under_way.push(Box::pin(async move { attempt(sender, &target, due).await }));
                 self.next_send = Instant::now() + gap;
                 free -= 1;
             }
@@ -142,17 +146,16 @@ impl Work<'_> {
 
     /// Notes an attempt; false when the endpoint is no longer ours or wants nothing more.
     async fn ended(&mut self, attempted: Attempted) -> Result<bool, Failure> {
-        let Attempted { due, at, duration, outcome, error } = attempted;
+        let Attempted { due, at, duration, verdict, status, error } = attempted;
         let attempts = due.attempts + 1;
         let now = self.now();
         let retry = self.sender.schedule().wait(attempts, rand::random());
-        let verdict = verdict(outcome);
         let (state, next_in) = match verdict {
             Verdict::Delivered => {
                 self.breaker.succeeded();
                 ("DELIVERED", Duration::ZERO)
             }
-            Verdict::Gone => ("FAILED", Duration::ZERO),
+            Verdict::Gone | Verdict::Refused => ("FAILED", Duration::ZERO),
             Verdict::Later(wait) => {
                 self.breaker.rest(now, wait);
                 ("PENDING", wait)
@@ -164,10 +167,9 @@ impl Work<'_> {
         };
         let given_up = state == "PENDING" && now.saturating_add(next_in) > due.give_up_at;
         let state = if given_up { "FAILED" } else { state };
-        let status = if let Outcome::Answered { status, .. } = outcome { Some(status) } else { None };
         let gone = verdict == Verdict::Gone;
         let ended = Ended { delivery_id: due.delivery_id, attempt: attempts, at, duration, status, error, state, next_in, gone };
-        metrics::counter("fieldwatch_webhook_attempts", &[("outcome", state)]).inc();
+        metrics::counter("fieldwatch_delivery_attempts", &[("channel", self.lease.kind.as_str()), ("outcome", state)]).inc();
         let noted = self.sender.store.attempted(&self.lease, &self.breaker, &ended).await.map_err(|error| classify(&error))?;
         self.busy.retain(|id| *id != due.delivery_id);
         Ok(noted && !gone)

@@ -17,6 +17,7 @@ pub(super) struct Meters {
     pub(super) from_received: metrics::Histogram,
     pub(super) keys: metrics::GaugeF64,
     pub(super) owned: metrics::GaugeF64,
+    pub(super) restoring: metrics::GaugeF64,
     pub(super) lag_seconds: metrics::GaugeF64,
 }
 
@@ -33,6 +34,7 @@ impl Meters {
             from_received: metrics::histogram("fieldwatch_end_to_end_seconds", &[("topic", &input), ("from", "received_at")]),
             keys: metrics::gauge("fieldwatch_state_keys", &[("stage", O::STAGE)]),
             owned: metrics::gauge("fieldwatch_assigned_partitions", &[("topic", &input)]),
+            restoring: metrics::gauge("fieldwatch_restoring_partitions", &[("stage", O::STAGE)]),
             lag_seconds: metrics::gauge("fieldwatch_lag_seconds", &[("topic", &input)]),
         }
     }

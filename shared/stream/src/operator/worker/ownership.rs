@@ -34,6 +34,7 @@ impl<O: Operator> Worker<'_, O> {
                     let partitions: Vec<i32> = assigned.iter().map(|(_, partition)| *partition).collect();
                     self.health.not_ready(format!("{} partitions are being restored", partitions.len()));
                     self.restores.awaited.extend(partitions.iter().map(|partition| (*partition, assignment)));
+                    self.tell_partitions();
                     if self.restores.requests.send(Request { assignment, operator, partitions }).is_err() {
                         return Err(Failure::fatal("the restoring thread has ended"));
                     }
@@ -57,7 +58,7 @@ impl<O: Operator> Worker<'_, O> {
             self.partitions.remove(partition);
             self.restores.awaited.remove(partition);
         }
-        self.meters.owned.set(self.partitions.len() as f64);
+        self.tell_partitions();
     }
 
     /// Starts the partitions that are restored by now. The group waits for that, also where there are none.
@@ -82,10 +83,15 @@ impl<O: Operator> Worker<'_, O> {
         member.start(&starts)?;
         // What was committed while the group changed may have been refused, and nobody is told.
         self.partitions.values_mut().for_each(|owned| owned.committed_offset = UNKNOWN);
-        self.meters.owned.set(self.partitions.len() as f64);
+        self.tell_partitions();
         self.partitions_came = true;
         self.ready_if_restored();
         Ok(())
+    }
+
+    fn tell_partitions(&self) {
+        self.meters.owned.set(self.partitions.len() as f64);
+        self.meters.restoring.set(self.restores.awaited.len() as f64);
     }
 
     pub(super) fn ready_if_restored(&self) {
