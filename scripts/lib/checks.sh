@@ -13,6 +13,7 @@ begin_check() {
   flock --nonblock 7 || die "another check of this kind is running in this folder (instance $INSTANCE)"
   if ((EUID == 0)); then ASSUME_YES=1; fi
   stop_services
+  stop_watchers
   infra_down 1 2>/dev/null
   if [[ -z ${FIELDWATCH_PORT_OFFSET:-} ]]; then claim_port_offset "$first"; else set_ports; fi
   print_needs "$@"
@@ -42,8 +43,18 @@ clean_up() {
   end_jobs 2>/dev/null
   title "Stopping"
   stop_services
+  stop_watchers
   if ((status == 0)); then infra_down 1; else infra_down 0; fi
   exit "$status"
+}
+
+# What a check started besides services and servers.
+stop_watchers() {
+  local file name
+  for file in "$PIDS"/*; do
+    name=${file##*/}
+    [[ ! -f $file || " ${SERVERS[*]} " == *" $name "* ]] || stop_process "$name" 10
+  done
 }
 
 # check NAME COMMAND...: runs it; what it prints is its detail. A failed check does not end the script.

@@ -1,6 +1,6 @@
 # One service on its own: what to feed it, where its output appears, and the two ways to run it.
 
-# output_topic NAME: empty for the notifier, whose output is its API and its outbox.
+# output_topic NAME: empty where the output is no topic, as the notifier's API and outbox.
 output_topic() {
   case $1 in
     mqtt-bridge) echo telemetry.readings.v1 ;;
@@ -22,6 +22,7 @@ feed() {
       ;;
     notifier) fieldctl simulate --into alerts.temperature.v1 "${burst[@]}" >&2 ;;
     outbox-relay) insert_outbox_rows 20 ;;
+    *) fieldctl simulate --into telemetry.readings.v1 "${burst[@]}" >&2 ;;
   esac
 }
 
@@ -58,7 +59,13 @@ run_one() {
   prepare_one "$name"
   topic=$(output_topic "$name")
   title "$name runs (log: scripts/logs $name -f); its output, until Ctrl-C:"
-  if [[ -n $topic ]]; then exec_fieldctl tail "$topic" --json & else stream_notifications & fi
+  if [[ -n $topic ]]; then
+    exec_fieldctl tail "$topic" --json &
+  elif [[ $name == notifier ]]; then
+    stream_notifications &
+  else
+    tail -n 0 -F "$LOGS/$name.log" &
+  fi
   tail_pid=$!
   sleep 2 # the reader starts at the end of the topic: let it find that before there is more
   feed "$name"
@@ -82,12 +89,20 @@ check_one() {
       check "notifications appear in the API" eventually 60 api_has_notifications
       check "each waits in the outbox" outbox_has_rows
       ;;
-    *) check "decoded output appears in $(output_topic "$name")" has_output "$(output_topic "$name")" ;;
+    *)
+      if [[ -n $(output_topic "$name") ]]; then
+        check "decoded output appears in $(output_topic "$name")" has_output "$(output_topic "$name")"
+      else
+        check "it takes what goes in" eventually 30 has_taken "$name"
+      fi
+      ;;
   esac
   if [[ $name == outbox-relay ]]; then check "published rows leave the outbox" eventually 30 outbox_is_empty; fi
   check "$name still runs" is_running "$name"
   end_check
 }
+
+has_taken() { curl -fsS --noproxy '*' "http://127.0.0.1:${PORT[$1]}/metrics" | grep -q '^fieldwatch_messages_in_total.* [1-9]'; }
 
 # The first record, which must be one JSON object.
 has_output() {

@@ -1,6 +1,6 @@
 # What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory arm64 images'
+FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory notifier-kills arm64 images kubernetes telemetry rights new-service'
 
 full() {
   local wanted=$1 name known=0 lacks
@@ -22,6 +22,15 @@ full() {
         continue
       fi
     fi
+    if [[ $name == kubernetes ]]; then
+      source "$SCRIPTS/lib/kubernetes.sh"
+      source "$SCRIPTS/lib/kubernetes-server.sh"
+      lacks=$(api_server_lacks)
+      if [[ -n $lacks ]]; then
+        skip kubernetes "$lacks"
+        continue
+      fi
+    fi
     stage "$name" "full_${name//-/_}"
   done
   ((known)) || die_usage "test: --full knows: $FULL_PARTS"
@@ -29,7 +38,22 @@ full() {
 
 full_images() { build_images; }
 
+# What watches the suite: a real collector and a real Prometheus, the dashboards' queries, faults and their alerts.
+full_telemetry() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/telemetry-live.sh"; }
+
+# What scripts/new-service makes, from a copy of the tree.
+full_new_service() {
+  source "$SCRIPTS/lib/new-service-check.sh"
+  check_new_service
+}
+
+# The users made from schemas/topics.yaml, on a broker that denies what is not allowed.
+full_rights() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/kafka-rights.sh"; }
+
 full_arm64() { check_arm64; }
+
+# Every overlay as a real API server takes it, and does not without a securityContext.
+full_kubernetes() { check_api_server; }
 
 # seeded ENVIRONMENT... -- CARGO_ARGUMENT...: tests of the ordinary run with more seeds.
 seeded() {
@@ -68,3 +92,6 @@ full_bridge_faults() { seeded FIELDWATCH_TEST_FULL=1 -- -p mqtt-bridge --test it
 
 # Ten minutes with Kafka away and the spool full, one with Kafka slow.
 full_bridge_memory() { seeded FIELDWATCH_TEST_FULL=1 -- -p mqtt-bridge --test it memory; }
+
+# 10,000 alerts while one of two notifiers is killed again and again.
+full_notifier_kills() { seeded FIELDWATCH_TEST_ALERTS=10000 -- -p notifier --test it kills::; }

@@ -5,6 +5,8 @@ kafka_start() {
   java=$(find_java 17) || die "Kafka needs Java 17 or newer"
   render server.properties "$folder/server.properties" \
     KAFKA_PORT="${PORT[kafka]}" CONTROLLER_PORT="${PORT[controller]}" DATA="$folder/log"
+  # Of two lines for a setting the last one counts.
+  [[ -z ${FIELDWATCH_KAFKA_SETTINGS:-} ]] || cat "$FIELDWATCH_KAFKA_SETTINGS" >>"$folder/server.properties"
   if [[ ! -f $folder/formatted ]]; then
     [[ -s $folder/cluster-id ]] || head -c 16 /dev/urandom | base64 | tr '+/' '-_' | tr -d '=\n' >"$folder/cluster-id"
     # -t= because an id may start with a dash

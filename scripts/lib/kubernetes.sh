@@ -8,20 +8,39 @@ SCHEMAS_SHA256=85136d018a27b50ec7fc049d902bfa5193f5976807e6c0f408e3ab6fe078cad9
 KUBECONFORM_VERSION=v0.7.0
 KUSTOMIZE_VERSION=v5.8.1
 source "$SCRIPTS/lib/images.sh"
+source "$SCRIPTS/lib/custom-resources.sh"
 
 check_manifests() {
-  local kustomize kubeconform=$TOOLS/kubeconform-$KUBECONFORM_VERSION schemas folder status=0 built
+  local kustomize kubeconform=$TOOLS/kubeconform-$KUBECONFORM_VERSION schemas custom folder status=0 built
   kustomize=$(kustomize_program) || return 3
   build_go_tool "$kubeconform" "github.com/yannh/kubeconform/cmd/kubeconform@$KUBECONFORM_VERSION" || return 3
   schemas=$(kubernetes_schemas) || return 1
+  custom=$(custom_resources) || return 1
   for folder in "$ROOT"/k8s/base "$ROOT"/k8s/overlays/*/; do
     # shellcheck disable=SC2086 # a program and its first argument
     built=$($kustomize "$folder") || return 1
     echo "${folder#"$ROOT/"}"
     "$kubeconform" -strict -summary -kubernetes-version "$KUBERNETES_RELEASE" \
-      -schema-location "$schemas/{{.ResourceKind}}{{.KindSuffix}}.json" <<<"$built" || status=1
+      -schema-location "$schemas/{{.ResourceKind}}{{.KindSuffix}}.json" \
+      -schema-location "$custom/schemas/{{.ResourceKind}}{{.KindSuffix}}.json" <<<"$built" || status=1
     "$kubeconform" -schema-location "$ROOT/k8s/policy.json" <<<"$built" || status=1
+    check_together "$built" || status=1
   done
+  return $status
+}
+
+# What no object alone can show: whatever serves has a disruption budget and an account of its own name, and what is not
+# allowed is denied.
+check_together() {
+  local named name kind status=0
+  named=$("$(yq_program)" -N '.kind + " " + .metadata.name' - <<<"$1") || return 1
+  while read -r kind name; do
+    case $kind in Deployment | StatefulSet) ;; *) continue ;; esac
+    for kind in PodDisruptionBudget ServiceAccount Service; do
+      grep -qx "$kind $name" <<<"$named" || { fail "$name has no $kind" && status=1; }
+    done
+  done <<<"$named"
+  grep -qx 'NetworkPolicy nothing-unless-allowed' <<<"$named" || { fail "no NetworkPolicy denies what is not allowed" && status=1; }
   return $status
 }
 

@@ -71,7 +71,7 @@ install_packages() {
   local package
   for package in "$@"; do
     case $package in
-      postgresql | mosquitto) "${as_root[@]}" systemctl disable --now "$package" >/dev/null 2>&1 || true ;;
+      postgresql | mosquitto | prometheus) "${as_root[@]}" systemctl disable --now "$package" >/dev/null 2>&1 || true ;;
     esac
   done
 }

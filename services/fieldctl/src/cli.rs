@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{device, dlq, golden, lag, probe, replay, schemas, simulate, tail, topics};
+use crate::commands::{device, dlq, golden, lag, probe, replay, schemas, simulate, strimzi, tail, topics};
 use crate::domain::instant;
 
 /// What spans Fieldwatch's services: topics, schemas, dead letters, lag, synthetic devices
@@ -24,6 +24,9 @@ pub(crate) enum Command {
     /// Create and check the topics of schemas/topics.yaml
     #[command(subcommand)]
     Topics(topics::Command),
+    /// Print the topics, and who may touch them, as resources of Strimzi's operator for Kubernetes
+    #[command(subcommand)]
+    Strimzi(strimzi::Command),
     /// Register and check event schemas
     #[command(subcommand)]
     Schemas(schemas::Command),

@@ -8,6 +8,7 @@ pub(crate) mod probe;
 pub(crate) mod replay;
 pub(crate) mod schemas;
 pub(crate) mod simulate;
+pub(crate) mod strimzi;
 pub(crate) mod tail;
 pub(crate) mod topics;
 
@@ -19,6 +20,7 @@ use crate::context::Context;
 pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> anyhow::Result<u8> {
     match command {
         Command::Topics(command) => topics::run(&command, context).await,
+        Command::Strimzi(command) => strimzi::run(command, context),
         Command::Schemas(command) => schemas::run(&command, context).await,
         Command::Dlq(command) => dlq::run(&command, context).await,
         Command::Tail(arguments) => tail::run(&arguments, context).await,

@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# The suite as it is watched: a real OpenTelemetry Collector takes its traces, a real Prometheus scrapes it with the rules and is
+# asked every query of the dashboards; faults raise their alerts, and the alerts clear again. An instance of its own.
+set -euo pipefail
+export FIELDWATCH_INSTANCE=telemetry
+unset FIELDWATCH_DATA FIELDWATCH_PORT_OFFSET
+for part in suite needs checks demo-checks images observability; do
+  # shellcheck source=/dev/null
+  source "$(dirname "${BASH_SOURCE[0]}")/$part.sh"
+done
+
+COLLECTOR_VERSION=v0.156.0
+COLLECTOR=$TOOLS/otelcol-${COLLECTOR_VERSION#v}
+
+# Only the parts that the collector of docker-compose.yml has, and a file to write to.
+build_collector() {
+  [[ ! -x $COLLECTOR ]] || return 0
+  local folder builder=$TOOLS/otelcol-builder-$COLLECTOR_VERSION core=go.opentelemetry.io/collector
+  build_go_tool "$builder" "$core/cmd/builder@$COLLECTOR_VERSION" || return 1
+  folder=$(mktemp -d)
+  cat >"$folder/builder.yaml" <<YAML
+dist: { name: otelcol, output_path: $folder/out, module: fieldwatch/otelcol, version: ${COLLECTOR_VERSION#v} }
+receivers: [{ gomod: $core/receiver/otlpreceiver $COLLECTOR_VERSION }]
+processors:
+  - { gomod: $core/processor/batchprocessor $COLLECTOR_VERSION }
+  - { gomod: $core/processor/memorylimiterprocessor $COLLECTOR_VERSION }
+exporters:
+  - { gomod: $core/exporter/otlpexporter $COLLECTOR_VERSION }
+  - { gomod: github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter $COLLECTOR_VERSION }
+providers: [{ gomod: $core/confmap/provider/fileprovider v1.62.0 }]
+YAML
+  say "building the collector"
+  CGO_ENABLED=0 "$builder" --config "$folder/builder.yaml" >&2 && mv "$folder/out/otelcol" "$COLLECTOR"
+  rm -rf "$folder"
+  [[ -x $COLLECTOR ]]
+}
+
+start_collector() {
+  OTLP_PORT=$((4318 + FIELDWATCH_PORT_OFFSET))
+  SPANS=$DATA/spans.jsonl
+  cat >"$DATA/collector.yaml" <<YAML
+receivers: { otlp: { protocols: { http: { endpoint: "127.0.0.1:$OTLP_PORT" } } } }
+processors: { batch: { timeout: 200ms } }
+exporters: { file: { path: $SPANS, flush_interval: 200ms } }
+service:
+  telemetry: { metrics: { level: none } }
+  pipelines: { traces: { receivers: [otlp], processors: [batch], exporters: [file] } }
+YAML
+  start_process collector "$COLLECTOR" --config "$DATA/collector.yaml"
+  wait_until_ready collector 20 port_is_taken "$OTLP_PORT"
+}
+
+# Every second, and without the patience that keeps people asleep.
+start_prometheus() {
+  local name
+  PROMETHEUS_PORT=$((9090 + FIELDWATCH_PORT_OFFSET))
+  sed -E 's/^( *for:) .*/\1 2s/' "$OBSERVABILITY/rules.yaml" >"$DATA/rules.yaml"
+  cp "$OBSERVABILITY/prometheus.yaml" "$DATA/prometheus.yaml"
+  sed -i -E 's/_interval: 15s/_interval: 1s/g' "$DATA/prometheus.yaml"
+  for name in "${SERVICES[@]}"; do sed -i -E "s/\"$name:[0-9]+\"/\"127.0.0.1:${PORT[$name]}\"/" "$DATA/prometheus.yaml"; done
+  start_process prometheus prometheus --config.file="$DATA/prometheus.yaml" --storage.tsdb.path="$DATA/prometheus" \
+    --web.listen-address="127.0.0.1:$PROMETHEUS_PORT" --log.level=warn
+  wait_until_ready prometheus 30 prometheus_answers
+}
+
+prometheus_answers() { curl -fsS --noproxy '*' --max-time 2 -o /dev/null "http://127.0.0.1:$PROMETHEUS_PORT/-/ready" 2>/dev/null; }
+
+# ask QUERY: how many series it returns.
+ask() {
+  curl -fsS --noproxy '*' --max-time 10 --data-urlencode "query=$1" "http://127.0.0.1:$PROMETHEUS_PORT/api/v1/query" |
+    python3 -c 'import json, sys; print(len(json.load(sys.stdin)["data"]["result"]))'
+}
+
+has_data() { (($(ask "$1") > 0)); }
+has_none() { (($(ask "$1") == 0)); }
+is_raised() { has_data "ALERTS{alertname=\"$1\", alertstate=\"firing\"}"; }
+is_quiet() { has_none "ALERTS{alertname=\"$1\"}"; }
+readings_flow() { has_data 'sum(rate(fieldwatch_messages_out_total{job="mqtt-bridge"}[1m])) > 0'; }
+
+every_query_returns_data() {
+  "$OBSERVABILITY/dashboards.py" --queries | python3 -c '
+import json, sys, urllib.parse, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+asked, empty = 0, []
+for line in sys.stdin:
+    dashboard, panel, query = line.rstrip("\n").split("\t")
+    asked += 1
+    asking = urllib.parse.urlencode(dict(query=query))
+    with opener.open(f"{sys.argv[1]}/api/v1/query?{asking}", timeout=10) as answer:
+        if not json.load(answer)["data"]["result"]:
+            empty.append(f"{dashboard}, {panel}: {query}")
+print(*empty, f"{asked} queries, {len(empty)} without data", sep="\n")
+sys.exit(bool(empty))
+' "http://127.0.0.1:$PROMETHEUS_PORT"
+}
+
+# Of one notification, from the collector's file: a trace that begins at the bridge and has every service in it.
+a_trace_is_whole() {
+  python3 - "$SPANS" <<'PYTHON'
+import collections, json, sys
+traces = collections.defaultdict(list)
+for line in open(sys.argv[1]):
+    for resource in json.loads(line)["resourceSpans"]:
+        attributes = {entry["key"]: entry["value"].get("stringValue") for entry in resource["resource"]["attributes"]}
+        for scope in resource["scopeSpans"]:
+            for span in scope["spans"]:
+                traces[span["traceId"]].append((attributes["service.name"], span))
+wanted = {"mqtt-bridge", "temperature-alert", "notifier", "outbox-relay"}
+whole = 0
+for spans in traces.values():
+    ids = {span["spanId"] for _, span in spans}
+    roots = [span for _, span in spans if not span.get("parentSpanId")]
+    follows = all(
+        span["parentSpanId"] in ids and any(link["spanId"] == span["parentSpanId"] for link in span.get("links", []))
+        for _, span in spans if span.get("parentSpanId")
+    )
+    whole += len(roots) == 1 and follows and wanted <= {service for service, _ in spans}
+print(f"{whole} whole traces through {len(wanted)} services among {len(traces)}")
+sys.exit(whole == 0)
+PYTHON
+}
+
+check_telemetry() {
+  local name ports
+  require_packages prometheus
+  build_collector || exit 1
+  mapfile -t ports < <(all_ports)
+  begin_check 4000 "${ports[@]}"
+  build "${SERVICES[@]}"
+  mkdir -p "$DATA"
+  infra_up
+  start_collector
+  start_prometheus
+  export FIELDWATCH__TELEMETRY__OTLP_ENDPOINT=http://127.0.0.1:$OTLP_PORT FIELDWATCH__TELEMETRY__SAMPLE_RATIO=1.0 OTEL_BSP_SCHEDULE_DELAY=500
+  apply_topics_and_schemas
+  start_services "${SERVICES[@]}" || die "not every service is ready"
+  start_simulator
+  open_stream
+  publish 1 iot/sensor/temperature "$(reading telemetry-check 31.5)"
+  publish 1 iot/sensor/temperature "not a reading"
+  check "a reading leads to a notification" eventually 60 is_listed telemetry-check
+  check "the collector of docker-compose.yml takes its configuration" "$COLLECTOR" validate --config "$OBSERVABILITY/collector.yaml"
+  check "a whole trace is with the collector" eventually 60 a_trace_is_whole
+  check "every service is scraped" eventually 60 has_none 'up == 0'
+  check "readings are counted" eventually 60 readings_flow
+  check "every query of the dashboards returns data" eventually 90 every_query_returns_data
+
+  check "nobody is called while all is well" is_quiet ServiceDown
+  check "the dead man speaks" eventually 30 is_raised DeadMan
+  check "a dead letter raises DeadLetters" eventually 30 is_raised DeadLetters
+  stop_process outbox-relay 25
+  check "a stopped service raises ServiceDown" eventually 30 is_raised ServiceDown
+  start_services outbox-relay
+  check "and it clears when it is back" eventually 30 is_quiet ServiceDown
+  mosquitto_stop
+  check "a stopped MQTT broker raises BrokerLost" eventually 60 is_raised BrokerLost
+  mosquitto_start
+  check "and it clears when it is back" eventually 60 is_quiet BrokerLost
+  end_check
+}
+
+check_telemetry

@@ -1,0 +1,5 @@
+//! What talks to the outside.
+
+mod readings;
+
+pub use readings::Readings;
