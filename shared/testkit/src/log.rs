@@ -86,4 +86,11 @@ async fn alter(kit: &Kit, topic: &str, key: &str, value: &str) {
     for result in changed {
         result.expect("the topic is changed");
     }
+    // The controller has it; the broker hears of it a moment later, and until then goes on as before.
+    crate::eventually(&format!("the broker has {key} = {value}"), || async {
+        let described = admin.describe_configs([&ResourceSpecifier::Topic(&topic)], &AdminOptions::new()).await.ok()?;
+        let resource = described.into_iter().next()?.ok()?;
+        (resource.get(key)?.value.as_deref() == Some(value)).then_some(())
+    })
+    .await;
 }

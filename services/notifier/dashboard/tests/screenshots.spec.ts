@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { expect, HOT, newDevice, notificationOf, publish, signIn, test } from './suite';
 
-const FOLDER = process.env.FIELDWATCH_SCREENSHOTS ?? 'test-results/screenshots';
+const FOLDER = process.env.FIELDWATCH_SCREENSHOTS ?? `${process.env.FIELDWATCH_TEST_OUTPUT ?? 'test-results'}/screenshots`;
 const LARGEST = 150_000;
 
 const PICTURES = [
