@@ -2,32 +2,16 @@
 
 FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory notifier-kills arm64 images kubernetes telemetry rights new-service'
 
+# full_NAME runs a part; lacks_NAME, where there is one, prints what the machine lacks for it.
 full() {
   local wanted=$1 name known=0 lacks
   for name in $FULL_PARTS; do
     if [[ -n $wanted && $wanted != "$name" ]]; then continue; fi
     known=1
-    if [[ $name == images ]]; then
-      source "$SCRIPTS/lib/images.sh"
-      if ! engine_runs; then
-        skip images "no container engine answers (docker info)"
-        continue
-      fi
-    fi
-    if [[ $name == arm64 ]]; then
-      source "$SCRIPTS/lib/arm64.sh"
-      lacks=$(arm64_lacks)
+    if declare -F "lacks_$name" >/dev/null; then
+      lacks=$("lacks_$name")
       if [[ -n $lacks ]]; then
-        skip arm64 "$lacks"
-        continue
-      fi
-    fi
-    if [[ $name == kubernetes ]]; then
-      source "$SCRIPTS/lib/kubernetes.sh"
-      source "$SCRIPTS/lib/kubernetes-server.sh"
-      lacks=$(api_server_lacks)
-      if [[ -n $lacks ]]; then
-        skip kubernetes "$lacks"
+        skip "$name" "$lacks"
         continue
       fi
     fi
@@ -36,7 +20,8 @@ full() {
   ((known)) || die_usage "test: --full knows: $FULL_PARTS"
 }
 
-full_images() { build_images; }
+lacks_images() { source "$SCRIPTS/lib/images.sh" && engine_runs || echo "no container engine answers (docker info)"; }
+full_images() { source "$SCRIPTS/lib/images.sh" && build_images; }
 
 # What watches the suite: a real collector and a real Prometheus, the dashboards' queries, faults and their alerts.
 full_telemetry() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/telemetry-live.sh"; }
@@ -50,10 +35,13 @@ full_new_service() {
 # The users made from schemas/topics.yaml, on a broker that denies what is not allowed.
 full_rights() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/kafka-rights.sh"; }
 
-full_arm64() { check_arm64; }
+lacks_arm64() { source "$SCRIPTS/lib/arm64.sh" && arm64_lacks; }
+full_arm64() { source "$SCRIPTS/lib/arm64.sh" && check_arm64; }
 
 # Every overlay as a real API server takes it, and does not without a securityContext.
-full_kubernetes() { check_api_server; }
+api_server() { source "$SCRIPTS/lib/kubernetes.sh" && source "$SCRIPTS/lib/kubernetes-server.sh"; }
+lacks_kubernetes() { api_server && api_server_lacks; }
+full_kubernetes() { api_server && check_api_server; }
 
 # seeded ENVIRONMENT... -- CARGO_ARGUMENT...: tests of the ordinary run with more seeds.
 seeded() {

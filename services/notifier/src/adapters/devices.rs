@@ -149,7 +149,7 @@ impl DeviceView {
 }
 
 /// Whether names are of bounded length and can be asked the database for, and times are in the calendar.
-fn check<'a>(names: impl IntoIterator<Item = &'a String>, times: &[Timestamp]) -> Result<(), Poison> {
+pub(super) fn check<'a>(names: impl IntoIterator<Item = &'a String>, times: &[Timestamp]) -> Result<(), Poison> {
     if names.into_iter().any(|name| name.len() > LONGEST_NAME || name.contains('\0')) {
         return Err(Poison::new("unusable_name", "a name is too long or holds the character NUL"));
     }

@@ -4,7 +4,7 @@ use events::{Change, DeviceState, HealthState, Labels, NotificationState, Severi
 
 use super::device_document::{DeviceDocument, HealthDocument, LatestDocument, MetricHealthDocument, ReadingDocument, StatusDocument};
 use super::document::{CountsDocument, EventDocument, NotificationDocument, Rfc3339};
-use super::http::{History, HistoryPoint};
+use super::history_document::{History, HistoryPoint};
 use super::timeline_document::TimelineDocument;
 
 /// Seconds after the first example's time.
@@ -157,7 +157,7 @@ pub fn history() -> History {
         band_low: Some(25.9),
         band_high: Some(27.1),
         max_score: Some(0.93),
-        anomaly_id: Some("5f0e0b6f-6a5b-5d0b-9a43-0d6b1f2c3e4f".into()),
+        anomaly_id: Some(uuid::uuid!("5f0e0b6f-6a5b-5d0b-9a43-0d6b1f2c3e4f")),
     };
     let [from, to] = [0, 2].map(|number| point(number).at);
     History { device_id: "sensor-01".into(), metric: "temperature".into(), from, to, step: "15m".into(), data: vec![point(0), point(1)] }

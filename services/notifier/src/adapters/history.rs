@@ -13,7 +13,7 @@ use stream::sink::{Batch, Refused, Sink};
 use stream::{Failure, Poison, Record, Registry, decode};
 
 use crate::adapters::db::{Advance, HistoryRow, NotApplied, Store, classify};
-use crate::domain::signal::LONGEST_NAME;
+use crate::adapters::devices;
 
 /// Consumer group, and the name in its dead-letter and retry topics.
 pub const NAME: &str = "notifier-history";
@@ -70,9 +70,7 @@ impl Sink for HistorySink {
 
 fn window(aggregate: Aggregate, now: Timestamp) -> Result<Option<HistoryRow>, Poison> {
     let names = [&aggregate.tenant, &aggregate.device_id, &aggregate.metric];
-    if names.into_iter().any(|name| name.len() > LONGEST_NAME || name.contains('\0')) {
-        return Err(Poison::new("unusable_name", "a name is too long or holds the character NUL"));
-    }
+    devices::check(names, &[])?;
     let numbers = [aggregate.mean, aggregate.min, aggregate.max, aggregate.last, aggregate.stddev];
     let outlook = [aggregate.expected, aggregate.band_low, aggregate.band_high, aggregate.max_score];
     if !numbers.into_iter().chain(outlook.into_iter().flatten()).all(f64::is_finite) {
@@ -94,6 +92,7 @@ fn window(aggregate: Aggregate, now: Timestamp) -> Result<Option<HistoryRow>, Po
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::signal::LONGEST_NAME;
 
     fn example() -> Aggregate {
         let example: Aggregate = serde_json::from_str(include_str!("../../../../schemas/golden/aggregate-1.json")).unwrap();

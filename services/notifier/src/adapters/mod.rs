@@ -8,6 +8,7 @@ pub mod endpoint_secret;
 pub mod examples;
 pub mod guard;
 pub mod history;
+pub mod history_document;
 pub mod http;
 pub mod hub;
 pub mod letter;

@@ -32,6 +32,13 @@ pub struct Endpoint {
     pub now: Timestamp,
 }
 
+impl Endpoint {
+    /// Of one that nothing was sent to yet it is `closed`.
+    pub fn breaker_of(endpoint: Option<&Self>) -> &'static str {
+        endpoint.map_or("closed", |endpoint| endpoint.breaker.state(endpoint.now).as_str())
+    }
+}
+
 /// A delivery whose next attempt is due.
 #[derive(Clone, Debug)]
 pub struct Due {

@@ -15,6 +15,7 @@ use super::positions::{self, Advance};
 use super::rows::{date, timestamp};
 use super::{NotApplied, Store};
 use crate::adapters::document::Rfc3339;
+use crate::adapters::history_document::HistoryPoint;
 use crate::domain::history::Grid;
 
 /// A row of `device_history`.
@@ -37,23 +38,6 @@ pub struct HistoryRow {
     band_high: Option<f64>,
     max_score: Option<f64>,
     anomaly_id: Option<Uuid>,
-}
-
-/// What the windows that begin within a step come to.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Point {
-    pub at: Timestamp,
-    pub count: i64,
-    pub mean: f64,
-    pub min: f64,
-    pub max: f64,
-    pub last: f64,
-    pub stddev: f64,
-    pub expected: Option<f64>,
-    pub band_low: Option<f64>,
-    pub band_high: Option<f64>,
-    pub max_score: Option<f64>,
-    pub anomaly_id: Option<Uuid>,
 }
 
 impl HistoryRow {
@@ -86,10 +70,10 @@ impl HistoryRow {
     }
 }
 
-impl FromRow<'_, PgRow> for Point {
+impl FromRow<'_, PgRow> for HistoryPoint {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
-            at: timestamp(row, "at")?,
+            at: Rfc3339(timestamp(row, "at")?),
             count: row.try_get("count")?,
             mean: row.try_get("mean")?,
             min: row.try_get("min")?,
@@ -161,7 +145,7 @@ impl Store {
     }
 
     /// The points of a device's metric that there is anything in, by time.
-    pub async fn history(&self, tenant: &str, device_id: &str, metric: &str, grid: &Grid) -> Result<Vec<Point>, sqlx::Error> {
+    pub async fn history(&self, tenant: &str, device_id: &str, metric: &str, grid: &Grid) -> Result<Vec<HistoryPoint>, sqlx::Error> {
         sqlx::query_as(READ)
             .bind(tenant)
             .bind(device_id)

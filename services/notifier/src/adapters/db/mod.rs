@@ -38,7 +38,7 @@ pub use deliveries::{AttemptRow, DeliveryRow};
 pub use endpoints::{Due, Ended, Endpoint, Lease};
 pub use failure::classify;
 pub use groups::{Flushed, Limits};
-pub use history::{HistoryRow, Point};
+pub use history::HistoryRow;
 pub use keys::{KeyRow, NewKey};
 pub use list::Listed;
 pub use outside::{Answer, Once, Told};

@@ -56,7 +56,8 @@ pub struct DeviceWatch {
     tenant: Arc<str>,
     devices: Vec<Arc<DeviceKey>>,
     heard: broadcast::Receiver<DeviceNews>,
-    readings: broadcast::Receiver<DeviceNews>,
+    /// `None` where no device is named: readings then cost nothing.
+    readings: Option<broadcast::Receiver<DeviceNews>>,
 }
 
 impl Live {
@@ -98,7 +99,8 @@ impl DeviceView {
                 *watched.devices.entry(Arc::clone(key)).or_default() += 1;
             }
         });
-        DeviceWatch { view: self.clone(), tenant, devices, heard: live.heard.subscribe(), readings: live.readings.subscribe() }
+        let readings = (!devices.is_empty()).then(|| live.readings.subscribe());
+        DeviceWatch { view: self.clone(), tenant, devices, heard: live.heard.subscribe(), readings }
     }
 
     /// Tells once a second of the devices that were heard of, until shutdown.
@@ -146,10 +148,15 @@ impl DeviceWatch {
     /// The next of what is watched; `None`: some of it was missed. May be given up and waited for again.
     pub async fn next(&mut self) -> Option<DeviceNews> {
         loop {
-            let (heard, readings) = (self.heard.recv(), self.readings.recv());
+            let readings = async {
+                match self.readings.as_mut() {
+                    Some(readings) => readings.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             let news = tokio::select! {
-                news = heard => news.ok()?,
-                news = readings, if !self.devices.is_empty() => news.ok()?,
+                news = self.heard.recv() => news.ok()?,
+                news = readings => news.ok()?,
             };
             match &news {
                 DeviceNews::Heard(tenant, _) if *tenant == self.tenant => return Some(news),

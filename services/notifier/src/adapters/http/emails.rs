@@ -177,6 +177,6 @@ async fn answer(api: &Api, principal: &Principal, entry: Entry) -> Result<Respon
 
 impl EmailEntry {
     fn new(entry: Entry, endpoint: Option<&Endpoint>) -> Self {
-        Self { breaker: endpoint.map_or("closed", |endpoint| endpoint.breaker.state(endpoint.now).as_str()), entry: entry.into() }
+        Self { breaker: Endpoint::breaker_of(endpoint), entry: entry.into() }
     }
 }

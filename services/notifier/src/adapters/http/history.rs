@@ -6,61 +6,17 @@ use std::time::SystemTime;
 use axum::Json;
 use axum::extract::{Path, State};
 use events::Timestamp;
-use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::Api;
 use super::auth::Caller;
 use super::devices::look;
 use super::parameters::{Parameters, time};
 use super::problem::{Mistake, Problem};
-use crate::adapters::db::Point;
 use crate::adapters::document::Rfc3339;
-use crate::adapters::examples;
+use crate::adapters::history_document::History;
 use crate::domain::access::Scope;
 use crate::domain::history::{Asked, Grid, NotAGrid};
-
-/// What a metric of a device was, in steps that end before `to`.
-#[derive(Serialize, ToSchema)]
-#[schema(example = examples::history)]
-pub struct History {
-    pub device_id: String,
-    pub metric: String,
-    /// Beginning of the first step.
-    #[schema(value_type = String, format = DateTime)]
-    pub from: Rfc3339,
-    #[schema(value_type = String, format = DateTime)]
-    pub to: Rfc3339,
-    /// Length of a step, e.g. `5m`.
-    pub step: String,
-    /// By time; steps without a reading are left out.
-    pub data: Vec<HistoryPoint>,
-}
-
-/// What was measured within a step. Values are in the metric's unit.
-#[derive(Serialize, ToSchema)]
-pub struct HistoryPoint {
-    /// Beginning of the step.
-    #[schema(value_type = String, format = DateTime)]
-    pub at: Rfc3339,
-    /// Readings.
-    pub count: i64,
-    pub mean: f64,
-    pub min: f64,
-    pub max: f64,
-    /// Measured last.
-    pub last: f64,
-    pub stddev: f64,
-    /// What was expected, and the band it was expected in; null while the device is being learned.
-    pub expected: Option<f64>,
-    pub band_low: Option<f64>,
-    pub band_high: Option<f64>,
-    /// Highest anomaly score, 0 to 1.
-    pub max_score: Option<f64>,
-    /// Anomaly that was open last.
-    #[schema(value_type = Option<String>, format = Uuid)]
-    pub anomaly_id: Option<String>,
-}
 
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -109,20 +65,5 @@ pub(super) async fn find(
     if points.is_empty() {
         look(&api, |devices| devices.find(&tenant, &id).map(drop))?.ok_or_else(Problem::not_found)?;
     }
-    Ok(Json(History {
-        device_id: id,
-        metric,
-        from: Rfc3339(grid.from),
-        to: Rfc3339(grid.to),
-        step: grid.step.to_string(),
-        data: points.into_iter().map(HistoryPoint::from).collect(),
-    }))
-}
-
-impl From<Point> for HistoryPoint {
-    fn from(point: Point) -> Self {
-        let Point { at, count, mean, min, max, last, stddev, expected, band_low, band_high, max_score, anomaly_id } = point;
-        let anomaly_id = anomaly_id.map(|id| id.to_string());
-        Self { at: Rfc3339(at), count, mean, min, max, last, stddev, expected, band_low, band_high, max_score, anomaly_id }
-    }
+    Ok(Json(History { device_id: id, metric, from: Rfc3339(grid.from), to: Rfc3339(grid.to), step: grid.step.to_string(), data: points }))
 }

@@ -43,7 +43,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use auth::KEY_PREFIX;
-pub use history::{History, HistoryPoint};
 pub use limits::RateLimits;
 pub use openapi::document;
 

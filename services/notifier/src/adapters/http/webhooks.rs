@@ -245,7 +245,7 @@ async fn with_health(api: &Api, principal: &Principal, entry: Entry, secret: Opt
 impl WebhookEntry {
     fn new(entry: Entry, endpoint: Option<&Endpoint>, secret: Option<String>) -> Self {
         Self {
-            breaker: endpoint.map_or("closed", |endpoint| endpoint.breaker.state(endpoint.now).as_str()),
+            breaker: Endpoint::breaker_of(endpoint),
             disabled_at: endpoint.and_then(|endpoint| endpoint.disabled_at).map(Rfc3339),
             entry: entry.into(),
             secret,
