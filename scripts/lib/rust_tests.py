@@ -8,6 +8,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import time
@@ -29,14 +30,21 @@ def executables() -> dict[str, tuple[pathlib.Path, str]]:
     return found
 
 
-def run(name: str, folder: pathlib.Path, path: str) -> tuple[str, bool, float]:
+def why(output: str) -> str:
+    """Of an executable's output, what each failed test said, cut short: a log that keeps only its end must still tell."""
+    said = re.findall(r"^---- (.+) stdout ----\n((?:.*\n)*?)(?=\n\n|\n?^---- |\Z)", output, re.MULTILINE)
+    return "\n".join(f"  {test}\n" + "\n".join(f"    {line[:240]}" for line in text.splitlines()[-8:]) for test, text in said) or output[-800:]
+
+
+def run(name: str, folder: pathlib.Path, path: str) -> tuple[str, str | None, float]:
+    """Runs one executable: its name, why it failed if it did, and the seconds it took."""
     started = time.monotonic()
     ended = subprocess.run(
         [path], cwd=folder, env=THREADS | os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
     took = time.monotonic() - started
     print(f"== {name}: exit {ended.returncode} after {took:.1f} s\n{ended.stdout}", flush=True)
-    return name, ended.returncode == 0, took
+    return name, why(ended.stdout) if ended.returncode else None, took
 
 
 def main() -> int:
@@ -46,12 +54,12 @@ def main() -> int:
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         ended = list(pool.map(lambda item: run(item[0], *item[1]), found))
     TIMES.write_text(json.dumps({name: round(took, 1) for name, _, took in ended}, indent=1))
-    failed = [name for name, passed, _ in ended if not passed]
+    failed = {name: said for name, said, _ in ended if said is not None}
     documented = subprocess.run(["cargo", "test", "--workspace", "--locked", "--doc", "--no-fail-fast"]).returncode == 0
     for name, _, took in sorted(ended, key=lambda end: -end[2])[:8]:
         print(f"{took:7.1f} s  {name}")
     if failed:
-        print(f"failed: {', '.join(failed)}")
+        print("failed:", *(f"{name}\n{said}" for name, said in failed.items()), sep="\n")
     return 0 if documented and not failed else 1
 
 
