@@ -31,9 +31,14 @@ def executables() -> dict[str, tuple[pathlib.Path, str]]:
 
 
 def why(output: str) -> str:
-    """Of an executable's output, what each failed test said, cut short: a log that keeps only its end must still tell."""
-    said = re.findall(r"^---- (.+) stdout ----\n((?:.*\n)*?)(?=\n\n|\n?^---- |\Z)", output, re.MULTILINE)
-    return "\n".join(f"  {test}\n" + "\n".join(f"    {line[:240]}" for line in text.splitlines()[-8:]) for test, text in said) or output[-800:]
+    """What each failed test of an executable said first, cut short: a log that keeps only its end must still tell."""
+    sections = re.split(r"^---- (.+) stdout ----$", output, flags=re.MULTILINE)[1:]
+    said = []
+    for test, text in zip(sections[::2], sections[1::2]):
+        panic = text[max(text.find("panicked at"), 0) :].strip().splitlines()[:6]
+        said += [f"  {test}", *(f"    {line[:240]}" for line in panic)]
+    # Killed, or ended by itself: nothing is listed.
+    return "\n".join(said or output[-800:].splitlines())
 
 
 def run(name: str, folder: pathlib.Path, path: str) -> tuple[str, str | None, float]:
