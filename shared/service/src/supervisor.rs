@@ -7,8 +7,8 @@ use tokio::task::JoinSet;
 
 use crate::Shutdown;
 
-/// Parts that have not ended this long after the stop are given up.
-const GRACE: Duration = Duration::from_secs(25);
+/// Parts that have not ended this long after the stop are given up: the process has ended within 25 s.
+const GRACE: Duration = Duration::from_secs(22);
 
 /// Why the service stopped: one part's failure, in one line.
 #[derive(Debug, thiserror::Error)]

@@ -12,6 +12,9 @@ use serde::Deserialize;
 use crate::{Failure, KafkaConfig};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
+/// How often, and how many times, it is looked whether the brokers act on what the controller accepted.
+const FOLLOWS_EVERY: Duration = Duration::from_millis(20);
+const FOLLOWS_WITHIN: u32 = 1_500;
 
 /// `schemas/topics.yaml`
 #[derive(Clone, Debug, Deserialize)]
@@ -189,8 +192,8 @@ impl Admin {
         Ok(differences)
     }
 
-    /// Makes the cluster as `wanted`; returns what was changed. Refuses, before changing anything, to change the
-    /// partitions of a topic that exists.
+    /// Makes the cluster as `wanted`, and waits until it acts on it; returns what was changed. Refuses, before changing
+    /// anything, to change the partitions of a topic that exists.
     pub async fn apply(&self, wanted: &[Topic], replication: i32) -> Result<Vec<Difference>, Failure> {
         let differences = self.diff(wanted).await?;
         if let Some(refused) = differences.iter().find(|difference| matches!(difference, Difference::Partitions { .. })) {
@@ -227,6 +230,14 @@ impl Admin {
         if !changed.is_empty() {
             for altered in self.client.alter_configs(&changed, &options).await? {
                 altered.map_err(|(resource, code)| Failure::fatal(format!("{resource:?}: not changed: {code}")))?;
+            }
+        }
+        // The controller answers first; the brokers, and with them every client, hear of it a moment later.
+        for attempt in 0.. {
+            match self.diff(wanted).await?.first() {
+                None => break,
+                Some(left) if attempt == FOLLOWS_WITHIN => return Err(Failure::transient(format!("the brokers do not follow: {left}"))),
+                Some(_) => tokio::time::sleep(FOLLOWS_EVERY).await,
             }
         }
         Ok(differences)

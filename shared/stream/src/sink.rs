@@ -86,7 +86,11 @@ pub fn start<S: Sink>(
         let publisher = Publisher::connect(&kafka, &format!("{service}-dlq"), GiveUp::After(Duration::from_secs(30)))?;
         let limit = dlq::Limit::new(config.dlq_limit);
         let runner = Runner { sink, service, topics, kafka, config, check, runtime, publisher, expected: HashMap::new(), limit };
-        Ok(runner.run(&shutdown)?)
+        match runner.run(&shutdown) {
+            // What a shutdown cut short is no failure: the store still stands where it stood.
+            Err(Failure::Transient(_)) if shutdown.is_cancelled() => Ok(()),
+            outcome => Ok(outcome?),
+        }
     });
 }
 

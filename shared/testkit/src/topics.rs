@@ -58,12 +58,6 @@ fn declared(kafka: &KafkaConfig, names: &[&str]) -> Vec<Topic> {
     topics
 }
 
-/// The controller creates topics; the broker, and with it every client, hears of them a moment later.
-async fn make(admin: &Admin, wanted: &[Topic]) {
-    admin.apply(wanted, 1).await.expect("topics are created");
-    crate::eventually("the topics are there", || async { admin.diff(wanted).await.ok()?.is_empty().then_some(()) }).await;
-}
-
 impl Kit {
     /// Creates the named topics of the catalogue (without prefix), with few partitions.
     pub async fn with_topics(names: &[&str]) -> Self {
@@ -84,7 +78,7 @@ impl Kit {
         for topic in &mut wanted {
             topic.partitions = partitions.unwrap_or(topic.partitions);
         }
-        make(&Admin::connect(&kafka).expect("admin"), &wanted).await;
+        Admin::connect(&kafka).expect("admin").apply(&wanted, 1).await.expect("topics are created");
         let registry = Registry::connect(&addresses.registry).expect("registry");
         Self { kafka, registry_config: addresses.registry, registry, topics: wanted.into_iter().map(|topic| topic.name).collect() }
     }
@@ -100,7 +94,7 @@ impl Kit {
             missing.iter().all(|difference| matches!(difference, Difference::Missing { .. })).then_some(())
         })
         .await;
-        make(&admin, &wanted).await;
+        admin.apply(&wanted, 1).await.expect("topics are created");
     }
 
     /// Records of a topic that a group has not committed (both without prefix); `None` while an open transaction keeps that

@@ -21,6 +21,8 @@ struct Store {
     applied: usize,
     /// Answers "later" this many times.
     later: usize,
+    /// Does not say where it stands.
+    silent: bool,
 }
 
 struct StoreSink {
@@ -36,7 +38,11 @@ impl Sink for StoreSink {
     }
 
     async fn position(&mut self, topic: &str, partition: i32) -> Result<Option<i64>, Failure> {
-        Ok(self.store.lock().unwrap().positions.get(&(topic.to_owned(), partition)).copied())
+        let store = self.store.lock().unwrap();
+        if store.silent {
+            return Err(Failure::transient("the store is away"));
+        }
+        Ok(store.positions.get(&(topic.to_owned(), partition)).copied())
     }
 
     async fn apply(&mut self, batch: &Batch<Reading>) -> Result<(), Refused> {
@@ -62,22 +68,24 @@ impl Sink for StoreSink {
 
 struct Running {
     shutdown: Shutdown,
+    health: Health,
     task: std::thread::JoinHandle<()>,
 }
 
 fn start(kit: &Kit, store: &Arc<Mutex<Store>>) -> Running {
     let (kafka, registry, store, shutdown) = (kit.kafka.clone(), kit.registry.clone(), Arc::clone(store), Shutdown::new());
-    let stop = shutdown.clone();
+    let (stop, health) = (shutdown.clone(), Health::default());
+    let reported = health.clone();
     let task = std::thread::spawn(move || {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let mut supervisor = Supervisor::new(stop);
             let config = SinkConfig { max_batch: 100, wait: Duration::from_millis(20), dlq_limit: DlqLimit::On };
             let sink = StoreSink { store, registry };
-            stream::sink::start(sink, "notifier", &[topics::READINGS], &kafka, &config, &Health::default(), &mut supervisor);
+            stream::sink::start(sink, "notifier", &[topics::READINGS], &kafka, &config, &reported, &mut supervisor);
             supervisor.run().await.unwrap();
         });
     });
-    Running { shutdown, task }
+    Running { shutdown, health, task }
 }
 
 impl Running {
@@ -113,6 +121,18 @@ async fn every_record_takes_effect_once_across_a_store_that_is_away_and_restarts
     }
     values.sort_by(f64::total_cmp);
     assert_eq!(values, (0..600).map(f64::from).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_the_store_is_away_is_no_failure() {
+    let kit = Kit::with_topics(&TOPICS).await;
+    let store = Arc::new(Mutex::new(Store { silent: true, ..Store::default() }));
+    let running = start(&kit, &store);
+    eventually("its position is asked for", || async {
+        running.health.not_ready().iter().any(|(_, why)| why.contains("away")).then_some(())
+    })
+    .await;
+    running.stop();
 }
 
 #[tokio::test(flavor = "multi_thread")]
