@@ -7,7 +7,9 @@ use notifier::adapters::db::{Advance, Arrival, NotApplied, Store};
 use notifier::adapters::outgoing::Outgoing;
 use notifier::domain::lifecycle::Cause;
 use notifier::domain::signal::Signal;
-use reqwest::Method;
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+use sqlx::postgres::PgListener;
 use stream::{Cause as Origin, EventWriter, OutRecord};
 use testkit::{capture, eventually};
 use uuid::Uuid;
@@ -49,6 +51,21 @@ async fn an_alert_becomes_a_notification_its_audit_and_an_outbox_row() {
     assert_eq!(audit["data"][0]["change"]["actor"], "temperature-alert");
     assert_eq!(audit["data"].as_array().unwrap().len(), 1);
     assert_eq!(world.dead_letters().await, Vec::<String>::new());
+    replica.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn relays_hear_of_what_is_committed() {
+    let world = World::new().await;
+    let mut wakes = PgListener::connect_with(&world.pool).await.unwrap();
+    wakes.listen(outbox::CHANNEL).await.unwrap();
+    let replica = world.start().await;
+    let told = replica.post("/v1/events", &json!({ "action": "trigger", "dedup_key": "door", "title": "The door is open" })).await;
+    assert_eq!(told.status(), StatusCode::OK);
+    let mut heard = async || tokio::time::timeout(Duration::from_secs(20), wakes.recv()).await.expect("a wake").unwrap();
+    heard().await;
+    world.alerts(&[firing("sensor-01")], 2).await;
+    heard().await;
     replica.stop().await;
 }
 

@@ -33,3 +33,15 @@ async fn a_group_that_lost_its_offsets_repeats_nothing() {
     assert_eq!((page["data"][0]["version"].as_i64(), page["data"][0]["occurrences"].as_i64()), (Some(3), Some(2)));
     again.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_a_newer_release_migrated_is_taken_as_it_is() {
+    let world = World::new().await;
+    world.start().await.stop().await;
+    let newer = "INSERT INTO _notifier_migrations (version, description, success, checksum, execution_time)
+                 VALUES (9999, 'of a newer release', true, 'unknown', 0)";
+    sqlx::query(newer).execute(&world.pool).await.unwrap();
+    let replica = world.start().await;
+    world.alerts(&[firing("sensor-01")], 1).await;
+    replica.stop().await;
+}

@@ -25,6 +25,8 @@ pub(super) struct Lane {
     pub(super) doubts: Doubts,
     reading: Reading,
     pace: Pace,
+    /// A wake began what is being worked on.
+    woken: bool,
     low_water: LowWater,
     generation: u64,
     /// Not deleted yet, with the leases they were read under.
@@ -58,11 +60,11 @@ pub(super) async fn run(parts: Arc<Parts>, lane: usize, check: HealthCheck) -> a
             }
         };
         if !pause.is_zero() {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = woken => {}
-                () = sleep(pause) => {}
-            }
+            lane.woken = tokio::select! {
+                () = stop.cancelled() => false,
+                () = woken => true,
+                () = sleep(pause) => false,
+            };
         }
     }
     if let Err(Trouble::Kafka(failure) | Trouble::Postgres(failure)) = lane.delete_acknowledged().await {
@@ -80,6 +82,7 @@ impl Lane {
             doubts: Doubts::new(LARGE),
             reading: Reading::new(relay.batch),
             pace: Pace::new(relay.idle_shortest, relay.idle_longest, now),
+            woken: false,
             low_water: LowWater::new(now),
             generation: 0,
             acknowledged: Vec::new(),
@@ -124,7 +127,7 @@ impl Lane {
         }
         self.delete_acknowledged().await?;
         parts.measures.batch(began.elapsed());
-        Ok(self.pace.some(more || plan.deferred > 0, Instant::now()))
+        Ok(self.pace.some(more || plan.deferred > 0, self.woken, Instant::now()))
     }
 
     /// The next rows, and whether more is likely to wait behind them.

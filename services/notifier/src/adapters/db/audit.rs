@@ -3,62 +3,53 @@
 use std::collections::HashSet;
 
 use events::Notification;
-use serde::Serialize;
-use sqlx::types::Json;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
 use super::Store;
-use super::rows::EventRow;
-use crate::adapters::document::{EventDocument, Rfc3339};
+use super::rows::{EventRow, array, checked, stored, uuid};
+use crate::adapters::document::EventDocument;
+use crate::domain::symbol as text_of;
 
-/// A row to be.
-#[derive(Serialize)]
-pub(super) struct AuditDocument<'a> {
-    notification_id: &'a str,
-    version: i64,
-    at: Rfc3339,
-    state: events::NotificationState,
-    severity: events::Severity,
-    occurrences: i64,
-    action: &'a str,
-    actor: &'a str,
-    reason: Option<&'a str>,
-    trace_id: Option<&'a str>,
-    source_event_id: &'a str,
-    snoozed_until: Option<Rfc3339>,
+/// Puts versions into a table of the kind.
+macro_rules! append_to {
+    ($table:literal) => {
+        concat!(
+            "INSERT INTO ",
+            $table,
+            " (notification_id, version, at, state, severity, occurrences, action, actor, reason, trace_id, source_event_id, snoozed_until)
+            SELECT * FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::text[],
+                $9::text[], $10::text[], $11::uuid[], $12::timestamptz[])"
+        )
+    };
 }
-
-impl<'a> AuditDocument<'a> {
-    fn of(version: &'a Notification) -> Self {
-        Self {
-            notification_id: &version.notification_id,
-            version: version.version,
-            at: Rfc3339(version.updated_at),
-            state: version.state,
-            severity: version.severity,
-            occurrences: version.occurrences,
-            action: &version.change.action,
-            actor: &version.change.actor,
-            reason: version.change.reason.as_deref(),
-            trace_id: version.change.trace_id.as_deref(),
-            source_event_id: &version.source_event_id,
-            snoozed_until: version.snoozed_until.map(Rfc3339),
-        }
-    }
-}
-
-pub(super) fn documents(versions: &[Notification]) -> Vec<AuditDocument<'_>> {
-    versions.iter().map(AuditDocument::of).collect()
-}
+pub(super) use append_to;
 
 pub(super) async fn append(transaction: &mut Transaction<'_, Postgres>, versions: &[Notification]) -> Result<(), sqlx::Error> {
-    let documents = documents(versions);
-    sqlx::query("INSERT INTO notification_event SELECT * FROM jsonb_populate_recordset(NULL::notification_event, $1)")
-        .bind(Json(documents))
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
+    appending(append_to!("notification_event"), versions)?.execute(&mut **transaction).await.map(drop)
+}
+
+/// A statement of [`append_to`] with its versions.
+pub(super) fn appending<'a>(
+    statement: &'static str,
+    versions: &'a [Notification],
+) -> Result<Query<'a, Postgres, PgArguments>, sqlx::Error> {
+    let v: &[&Notification] = &versions.iter().collect::<Vec<_>>();
+    Ok(sqlx::query(statement)
+        .bind(checked(v, |v| uuid(&v.notification_id))?)
+        .bind(array(v, |v| v.version))
+        .bind(checked(v, |v| stored(v.updated_at))?)
+        .bind(array(v, |v| text_of(&v.state)))
+        .bind(array(v, |v| text_of(&v.severity)))
+        .bind(array(v, |v| v.occurrences))
+        .bind(array(v, |v| v.change.action.as_str()))
+        .bind(array(v, |v| v.change.actor.as_str()))
+        .bind(array(v, |v| v.change.reason.as_deref()))
+        .bind(array(v, |v| v.change.trace_id.as_deref()))
+        .bind(checked(v, |v| uuid(&v.source_event_id))?)
+        .bind(checked(v, |v| v.snoozed_until.map(stored).transpose())?))
 }
 
 /// Which of these events have had their effect.

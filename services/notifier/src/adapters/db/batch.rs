@@ -47,7 +47,7 @@ impl Store {
         // First of all: the lock on a position's row makes a second owner wait here, and then find itself fenced.
         positions::advance(&mut transaction, advances).await??;
         let made = if arrivals.is_empty() { Vec::new() } else { fold_in(&mut transaction, arrivals, outgoing).await? };
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         Ok(made)
     }
 
@@ -84,9 +84,9 @@ async fn fold_in(
         }
     }
 
-    let changed: BTreeMap<&subjects::Key, &Subject> = subjects.iter().filter(|(key, subject)| before.get(*key) != Some(*subject)).collect();
+    let changed: Vec<(&subjects::Key, &Subject)> = subjects.iter().filter(|(key, subject)| before.get(*key) != Some(*subject)).collect();
     if !changed.is_empty() {
-        subjects::save(transaction, changed.into_iter()).await?;
+        subjects::save(transaction, &changed).await?;
     }
     if !versions.is_empty() {
         let latest: BTreeMap<&str, &Notification> = versions.iter().map(|version| (version.notification_id.as_str(), version)).collect();

@@ -51,10 +51,10 @@ impl Store {
         // What was reopened is what the key's next signal speaks of.
         let subject = Subject { current: Some(version.clone()), ..subject };
         if is_unresolved(&version) {
-            subjects::save(&mut transaction, std::iter::once((&key, &subject))).await?;
+            subjects::save(&mut transaction, &[(&key, &subject)]).await?;
         }
         add(&mut transaction, &version, trace, outgoing).await?;
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         Ok(version)
     }
 
@@ -71,7 +71,7 @@ impl Store {
         let (_, _, current) = locked(&mut transaction, tenant, id).await?;
         let Some(version) = suppression::marked(&current, by, cause) else { return Ok(None) };
         add(&mut transaction, &version, None, outgoing).await?;
-        transaction.commit().await?;
+        self.commit(transaction).await?;
         Ok(Some(version))
     }
 }

@@ -250,8 +250,8 @@ impl Store {
     /// Forgets deliveries older than that, a bounded number at a time.
     pub async fn forget_deliveries(&self, age: Duration) -> Result<u64, sqlx::Error> {
         let forget = sqlx::query(
-            "DELETE FROM delivery WHERE delivery_id IN (SELECT delivery_id FROM delivery
-             WHERE created_at < now() - make_interval(secs => $1) AND state <> 'PENDING' ORDER BY created_at LIMIT 1000)",
+            "DELETE FROM delivery WHERE delivery_id = ANY (ARRAY(SELECT delivery_id FROM delivery
+             WHERE created_at < now() - make_interval(secs => $1) AND state <> 'PENDING' ORDER BY created_at LIMIT 1000))",
         );
         Ok(forget.bind(age.as_secs_f64()).execute(&self.pool).await?.rows_affected())
     }

@@ -86,8 +86,9 @@ impl Store {
     /// Takes what waits into its groups; returns how much that was.
     pub async fn dispatch(&self) -> Result<usize, Failure> {
         let mut transaction = self.pool.begin().await.map_err(|error| classify(&error))?;
+        // An array: what is IN a query Postgres may look up anew for each row.
         let taken: Vec<(String, Uuid, i64)> = sqlx::query_as(
-            "DELETE FROM dispatch WHERE position IN (SELECT position FROM dispatch ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED)
+            "DELETE FROM dispatch WHERE position = ANY (ARRAY(SELECT position FROM dispatch ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED))
              RETURNING tenant, notification_id, news",
         )
         .bind(AT_ONCE)

@@ -27,9 +27,9 @@ mod subjects;
 mod tickets;
 mod timeline;
 
-use sqlx::PgPool;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgPool, Postgres, Transaction};
 
 pub use batch::{Arrival, NotApplied};
 pub use change::NotChanged;
@@ -78,6 +78,8 @@ impl Store {
         outbox::migrate(&self.pool).await?;
         let mut migrator = sqlx::migrate!();
         migrator.dangerous_set_table_name(MIGRATIONS);
+        // A release rolled back meets the tables of the newer one; migrations only ever add.
+        migrator.set_ignore_missing(true);
         let mut connection = self.pool.acquire().await?;
         let outcome = migrator.run_direct(None, &mut *connection, false).await;
         if outcome.is_err() {
@@ -90,6 +92,15 @@ impl Store {
     /// Whether the database answers.
     pub async fn reach(&self) -> Result<(), sqlx::Error> {
         sqlx::query("SELECT 1").execute(&self.pool).await.map(drop)
+    }
+
+    /// Commits what has rows in the outbox, and tells the relays, which find them by themselves a little later.
+    async fn commit(&self, transaction: Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
+        transaction.commit().await?;
+        if let Err(problem) = outbox::wake(&self.pool).await {
+            tracing::debug!(%problem, "no relay was woken");
+        }
+        Ok(())
     }
 
     pub async fn close(&self) {

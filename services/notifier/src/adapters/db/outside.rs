@@ -63,7 +63,7 @@ impl Store {
         let answer = answer(&mut transaction, told, once, cause, trace, outgoing).await;
         // Awaited either way: who asks again right after the answer must not meet the lock of the first time.
         match &answer {
-            Ok(Answer::New(_)) => transaction.commit().await?,
+            Ok(Answer::New(_)) => self.commit(transaction).await?,
             _ => transaction.rollback().await?,
         }
         answer
@@ -133,7 +133,7 @@ async fn pull(
     let signal = trigger.signal(&subject, cause.at);
     signal.check().map_err(|problem| Failure::from(Poison::new("unstorable", problem.to_string())))?;
     let version = subject.apply(&signal, cause).ok_or_else(|| Failure::fatal("a trigger of the API is never late"))?;
-    subjects::save(transaction, std::iter::once((&key, &subject))).await?;
+    subjects::save(transaction, &[(&key, &subject)]).await?;
     change::add(transaction, &version, trace, outgoing).await?;
     Ok(version)
 }

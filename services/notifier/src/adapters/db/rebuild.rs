@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 
 use events::Notification;
 use sqlx::pool::PoolConnection;
-use sqlx::types::Json;
 use sqlx::{Connection as _, Postgres};
 use stream::Failure;
 
+use super::audit::append_to;
 use super::subjects::save_into;
-use super::{Store, audit, classify};
-use crate::adapters::document::NotificationDocument;
+use super::{Store, audit, classify, subjects};
 
 /// A rebuild under way: temporary tables, gone with its connection.
 pub struct Rebuild {
@@ -26,6 +25,7 @@ const BEGIN: [&str; 4] = [
 ];
 
 const ADD_NOTIFICATIONS: &str = concat!(save_into!("pg_temp.new_notification"), " WHERE n.version < EXCLUDED.version");
+const ADD_EVENTS: &str = append_to!("pg_temp.new_event");
 
 const FINISH: [&str; 6] = [
     "DELETE FROM notification_event",
@@ -62,14 +62,11 @@ impl Rebuild {
                 *known = version;
             }
         }
-        let documents: Vec<NotificationDocument> = highest.into_values().map(NotificationDocument::from).collect();
-        let events = audit::documents(versions);
-        sqlx::query(ADD_NOTIFICATIONS).bind(Json(documents)).execute(&mut *self.connection).await.map_err(|error| classify(&error))?;
-        sqlx::query("INSERT INTO pg_temp.new_event SELECT * FROM jsonb_populate_recordset(NULL::notification_event, $1)")
-            .bind(Json(events))
-            .execute(&mut *self.connection)
-            .await
-            .map_err(|error| classify(&error))?;
+        let notifications: Vec<&Notification> = highest.into_values().collect();
+        for adding in [subjects::saving(ADD_NOTIFICATIONS, &notifications), audit::appending(ADD_EVENTS, versions)] {
+            let adding = adding.map_err(|error| classify(&error))?;
+            adding.execute(&mut *self.connection).await.map_err(|error| classify(&error))?;
+        }
         Ok(())
     }
 

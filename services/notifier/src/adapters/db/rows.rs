@@ -98,3 +98,21 @@ pub(super) fn symbol<'row, T: Deserialize<'row>>(row: &'row PgRow, column: &str)
 pub(super) fn date(at: Timestamp) -> OffsetDateTime {
     at.to_datetime().unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
+
+/// A column of what is stored together.
+pub(super) fn array<T: Copy, C>(rows: &[T], column: impl Fn(T) -> C) -> Vec<C> {
+    rows.iter().copied().map(column).collect()
+}
+
+pub(super) fn checked<T: Copy, C>(rows: &[T], column: impl Fn(T) -> Result<C, sqlx::Error>) -> Result<Vec<C>, sqlx::Error> {
+    rows.iter().copied().map(column).collect()
+}
+
+/// For a row: a time that no calendar has is refused.
+pub(super) fn stored(at: Timestamp) -> Result<OffsetDateTime, sqlx::Error> {
+    at.to_datetime().ok_or_else(|| sqlx::Error::Encode(format!("{at} is in no calendar").into()))
+}
+
+pub(super) fn uuid(id: &str) -> Result<Uuid, sqlx::Error> {
+    id.parse().map_err(|error| sqlx::Error::Encode(format!("{id}: {error}").into()))
+}

@@ -1,17 +1,17 @@
 //! What is known of keys: locked, read, and written back.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use events::{Notification, NotificationState, Timestamp};
-use serde::Serialize;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
 use sqlx::types::Json;
 use sqlx::{FromRow, Postgres, Row, Transaction};
 use uuid::Uuid;
 
-use super::rows::{NotificationRow, optional_timestamp};
-use crate::adapters::document::{NotificationDocument, Rfc3339};
+use super::rows::{NotificationRow, array, checked, optional_timestamp, stored, uuid};
 use crate::domain::lifecycle::{Ledger, Subject};
+use crate::domain::symbol as text_of;
 
 /// (tenant, `dedup_key`)
 pub(super) type Key = (String, String);
@@ -37,7 +37,8 @@ impl FromRow<'_, PgRow> for KeyRow {
 const ADD_KEYS: &str = "
     INSERT INTO notification_key (tenant, dedup_key)
     SELECT * FROM unnest($1::text[], $2::text[]) ORDER BY 1, 2
-    ON CONFLICT DO NOTHING";
+    ON CONFLICT DO NOTHING
+    RETURNING *";
 
 /// In one order, so that two batches wait for each other instead of locking each other out.
 const LOCK_KEYS: &str = "
@@ -47,9 +48,13 @@ const LOCK_KEYS: &str = "
 
 /// Locks the keys until the transaction ends and reads what is known of them.
 pub(super) async fn lock(transaction: &mut Transaction<'_, Postgres>, keys: BTreeSet<Key>) -> Result<BTreeMap<Key, Subject>, sqlx::Error> {
-    let (tenants, dedup_keys): (Vec<String>, Vec<String>) = keys.into_iter().unzip();
-    sqlx::query(ADD_KEYS).bind(&tenants).bind(&dedup_keys).execute(&mut **transaction).await?;
-    let rows: Vec<KeyRow> = sqlx::query_as(LOCK_KEYS).bind(&tenants).bind(&dedup_keys).fetch_all(&mut **transaction).await?;
+    let mut rows = rows_of(transaction, ADD_KEYS, keys.iter()).await?;
+    let new: HashSet<&Key> = rows.iter().map(|row| &row.key).collect();
+    let old: Vec<&Key> = keys.iter().filter(|key| !new.contains(key)).collect();
+    if !old.is_empty() {
+        let locked = rows_of(transaction, LOCK_KEYS, old.into_iter()).await?;
+        rows.extend(locked);
+    }
     // Read after the locks are held: a statement sees what was committed before it began.
     let ids: Vec<Uuid> = rows.iter().filter_map(|row| row.notification_id).collect();
     let mut notifications: HashMap<String, Notification> = HashMap::new();
@@ -65,45 +70,40 @@ pub(super) async fn lock(transaction: &mut Transaction<'_, Postgres>, keys: BTre
     Ok(rows.into_iter().map(subject).collect())
 }
 
+async fn rows_of(
+    transaction: &mut Transaction<'_, Postgres>,
+    statement: &'static str,
+    keys: impl Iterator<Item = &Key>,
+) -> Result<Vec<KeyRow>, sqlx::Error> {
+    let (tenants, dedup_keys): (Vec<&str>, Vec<&str>) = keys.map(|(tenant, dedup_key)| (tenant.as_str(), dedup_key.as_str())).unzip();
+    sqlx::query_as(statement).bind(tenants).bind(dedup_keys).fetch_all(&mut **transaction).await
+}
+
 /// The same for one key.
 pub(super) async fn lock_one(transaction: &mut Transaction<'_, Postgres>, key: &Key) -> Result<Subject, sqlx::Error> {
     Ok(lock(transaction, BTreeSet::from([key.clone()])).await?.remove(key).unwrap_or_default())
 }
 
-#[derive(Serialize)]
-struct KeyDocument<'a> {
-    tenant: &'a str,
-    dedup_key: &'a str,
-    notification_id: Option<&'a str>,
-    started_at: Option<Rfc3339>,
-    changed_at: Option<Rfc3339>,
-    ended: bool,
-}
-
 const SAVE_KEYS: &str = "
     UPDATE notification_key k
     SET notification_id = d.notification_id, started_at = d.started_at, changed_at = d.changed_at, ended = d.ended
-    FROM jsonb_populate_recordset(NULL::notification_key, $1) d
+    FROM unnest($1::text[], $2::text[], $3::uuid[], $4::timestamptz[], $5::timestamptz[], $6::bool[])
+        AS d (tenant, dedup_key, notification_id, started_at, changed_at, ended)
     WHERE k.tenant = d.tenant AND k.dedup_key = d.dedup_key";
 
-pub(super) async fn save<'a>(
-    transaction: &mut Transaction<'_, Postgres>,
-    subjects: impl Iterator<Item = (&'a Key, &'a Subject)>,
-) -> Result<(), sqlx::Error> {
-    let document = |((tenant, dedup_key), subject): (&'a Key, &'a Subject)| KeyDocument {
-        tenant,
-        dedup_key,
-        notification_id: subject.current.as_ref().map(|current| current.notification_id.as_str()),
-        started_at: time_of(subject, |ledger| ledger.started_at),
-        changed_at: time_of(subject, |ledger| ledger.changed_at),
-        ended: subject.ledger.is_some_and(|ledger| ledger.ended),
-    };
-    let documents: Vec<KeyDocument<'a>> = subjects.map(document).collect();
-    sqlx::query(SAVE_KEYS).bind(Json(documents)).execute(&mut **transaction).await.map(drop)
-}
-
-fn time_of(subject: &Subject, time: impl Fn(Ledger) -> Timestamp) -> Option<Rfc3339> {
-    subject.ledger.map(|ledger| Rfc3339(time(ledger)))
+pub(super) async fn save(transaction: &mut Transaction<'_, Postgres>, subjects: &[(&Key, &Subject)]) -> Result<(), sqlx::Error> {
+    let id = |subject: &Subject| subject.current.as_ref().map(|current| uuid(&current.notification_id)).transpose();
+    let time = |subject: &Subject, of: fn(Ledger) -> Timestamp| subject.ledger.map(|ledger| stored(of(ledger))).transpose();
+    sqlx::query(SAVE_KEYS)
+        .bind(array(subjects, |((tenant, _), _)| tenant.as_str()))
+        .bind(array(subjects, |((_, dedup_key), _)| dedup_key.as_str()))
+        .bind(checked(subjects, |(_, subject)| id(subject))?)
+        .bind(checked(subjects, |(_, subject)| time(subject, |ledger| ledger.started_at))?)
+        .bind(checked(subjects, |(_, subject)| time(subject, |ledger| ledger.changed_at))?)
+        .bind(array(subjects, |(_, subject)| subject.ledger.is_some_and(|ledger| ledger.ended)))
+        .execute(&mut **transaction)
+        .await
+        .map(drop)
 }
 
 /// Puts notifications into a table of the kind, each as it now is.
@@ -112,7 +112,11 @@ macro_rules! save_into {
         concat!(
             "INSERT INTO ",
             $table,
-            " AS n SELECT * FROM jsonb_populate_recordset(NULL::notification, $1)
+            " AS n (notification_id, tenant, version, kind, state, severity, device_id, group_id, title, body, dedup_key, occurrences,
+                opened_at, updated_at, resolved_at, snoozed_until, acknowledged_by, suppressed_by, labels, links, change, source_event_id)
+            SELECT * FROM unnest($1::uuid[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
+                $10::text[], $11::text[], $12::bigint[], $13::timestamptz[], $14::timestamptz[], $15::timestamptz[], $16::timestamptz[],
+                $17::text[], $18::text[], $19::jsonb[], $20::jsonb[], $21::jsonb[], $22::uuid[])
             ON CONFLICT (notification_id) DO UPDATE SET
                 version = EXCLUDED.version, state = EXCLUDED.state, severity = EXCLUDED.severity, group_id = EXCLUDED.group_id,
                 title = EXCLUDED.title, body = EXCLUDED.body, occurrences = EXCLUDED.occurrences, updated_at = EXCLUDED.updated_at,
@@ -134,6 +138,33 @@ pub(super) async fn save_notifications<'a>(
 ) -> Result<(), sqlx::Error> {
     let (resolved, unresolved): (Vec<&Notification>, Vec<&Notification>) =
         notifications.partition(|notification| notification.state == NotificationState::Resolved);
-    let documents: Vec<NotificationDocument> = resolved.into_iter().chain(unresolved).map(NotificationDocument::from).collect();
-    sqlx::query(SAVE_NOTIFICATIONS).bind(Json(documents)).execute(&mut **transaction).await.map(drop)
+    saving(SAVE_NOTIFICATIONS, &[resolved, unresolved].concat())?.execute(&mut **transaction).await.map(drop)
+}
+
+/// A statement of [`save_into`] with its notifications. An array a column: of rows as JSON Postgres would have to make
+/// columns first, which takes it as long as storing them.
+pub(super) fn saving<'a>(statement: &'static str, n: &[&'a Notification]) -> Result<Query<'a, Postgres, PgArguments>, sqlx::Error> {
+    Ok(sqlx::query(statement)
+        .bind(checked(n, |n| uuid(&n.notification_id))?)
+        .bind(array(n, |n| n.tenant.as_str()))
+        .bind(array(n, |n| n.version))
+        .bind(array(n, |n| n.kind.as_str()))
+        .bind(array(n, |n| text_of(&n.state)))
+        .bind(array(n, |n| text_of(&n.severity)))
+        .bind(array(n, |n| n.device_id.as_deref()))
+        .bind(array(n, |n| n.group_id.as_deref()))
+        .bind(array(n, |n| n.title.as_str()))
+        .bind(array(n, |n| n.body.as_str()))
+        .bind(array(n, |n| n.dedup_key.as_str()))
+        .bind(array(n, |n| n.occurrences))
+        .bind(checked(n, |n| stored(n.opened_at))?)
+        .bind(checked(n, |n| stored(n.updated_at))?)
+        .bind(checked(n, |n| n.resolved_at.map(stored).transpose())?)
+        .bind(checked(n, |n| n.snoozed_until.map(stored).transpose())?)
+        .bind(array(n, |n| n.acknowledged_by.as_deref()))
+        .bind(array(n, |n| n.suppressed_by.as_deref()))
+        .bind(array(n, |n| Json(&n.labels)))
+        .bind(array(n, |n| Json(&n.links)))
+        .bind(array(n, |n| Json(&n.change)))
+        .bind(checked(n, |n| uuid(&n.source_event_id))?))
 }

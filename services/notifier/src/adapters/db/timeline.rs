@@ -96,9 +96,9 @@ impl Store {
     /// Forgets the oldest changes of devices' connections that are older than `age`.
     pub async fn forget_status_changes(&self, age: Duration) -> Result<u64, sqlx::Error> {
         let forget = sqlx::query(
-            "DELETE FROM device_status_change WHERE (tenant, device_id, changed_at, state) IN (
-                 SELECT tenant, device_id, changed_at, state FROM device_status_change
-                 WHERE changed_at < now() - make_interval(secs => $1) ORDER BY changed_at LIMIT 10000)",
+            "DELETE FROM device_status_change WHERE ctid = ANY (ARRAY(
+                 SELECT ctid FROM device_status_change
+                 WHERE changed_at < now() - make_interval(secs => $1) ORDER BY changed_at LIMIT 10000))",
         );
         Ok(forget.bind(age.as_secs_f64()).execute(&self.pool).await?.rows_affected())
     }
