@@ -1,4 +1,4 @@
-//! Publishes one golden example of every event, for readers in other languages to decode.
+//! Publishes one golden example of every event, or of one, for readers in other languages to decode.
 
 use std::path::{Path, PathBuf};
 
@@ -17,30 +17,44 @@ pub(crate) enum Command {
         /// Folder of the examples, EVENT-1.json
         #[arg(long, value_name = "DIR", default_value = "schemas/golden")]
         dir: PathBuf,
+        /// Only this one, e.g. sensor-health
+        #[arg(long, value_name = "EVENT")]
+        event: Option<String>,
     },
 }
 
 pub(crate) async fn run(command: &Command, context: &mut Context<'_>) -> anyhow::Result<u8> {
-    let Command::Publish { dir } = command;
-    publish::<Reading>(dir, context).await?;
-    publish::<DeviceStatus>(dir, context).await?;
-    publish::<Blob>(dir, context).await?;
-    publish::<TemperatureAlert>(dir, context).await?;
-    publish::<Anomaly>(dir, context).await?;
-    publish::<Aggregate>(dir, context).await?;
-    publish::<SensorHealth>(dir, context).await?;
-    publish::<Notification>(dir, context).await?;
+    let Command::Publish { dir, event } = command;
+    let examples = Examples { dir, only: event.as_deref() };
+    examples.publish::<Reading>(context).await?;
+    examples.publish::<DeviceStatus>(context).await?;
+    examples.publish::<Blob>(context).await?;
+    examples.publish::<TemperatureAlert>(context).await?;
+    examples.publish::<Anomaly>(context).await?;
+    examples.publish::<Aggregate>(context).await?;
+    examples.publish::<SensorHealth>(context).await?;
+    examples.publish::<Notification>(context).await?;
     Ok(SUCCESS)
 }
 
-async fn publish<E: Event>(folder: &Path, context: &mut Context<'_>) -> anyhow::Result<()> {
-    let path = folder.join(format!("{}-1.json", E::SCHEMA.file));
-    let example = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    let example: E = serde_json::from_slice(&example).with_context(|| format!("{} is no {}", path.display(), E::SCHEMA.name))?;
-    let mut outlet = KafkaOutlet::connect(&context.config.kafka)?.with::<E>(&context.config.registry).await?;
-    outlet.send_event(&example).await?;
-    for (partition, offset) in outlet.delivered().await? {
-        context.out.line(format_args!("{} {partition}:{offset}", E::SCHEMA.topic))?;
+struct Examples<'a> {
+    dir: &'a Path,
+    only: Option<&'a str>,
+}
+
+impl Examples<'_> {
+    async fn publish<E: Event>(&self, context: &mut Context<'_>) -> anyhow::Result<()> {
+        if self.only.is_some_and(|only| only != E::SCHEMA.file) {
+            return Ok(());
+        }
+        let path = self.dir.join(format!("{}-1.json", E::SCHEMA.file));
+        let example = std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+        let example: E = serde_json::from_slice(&example).with_context(|| format!("{} is no {}", path.display(), E::SCHEMA.name))?;
+        let mut outlet = KafkaOutlet::connect(&context.config.kafka)?.with::<E>(&context.config.registry).await?;
+        outlet.send_event(&example).await?;
+        for (partition, offset) in outlet.delivered().await? {
+            context.out.line(format_args!("{} {partition}:{offset}", E::SCHEMA.topic))?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -13,22 +13,16 @@ test('a notification appears within 500 ms of its reading in 19 of 20', async ({
     }).observe(document.querySelector('ol.notifications')!, { childList: true });
   });
   const seen = (device: string) => board.evaluate((id) => (window as unknown as { seen: Record<string, number> }).seen[id] ?? NaN, device);
-  const twenty = async () => {
-    const took: number[] = [];
-    while (took.length < 20) {
-      const device = newDevice();
-      const measured = await publish(device, HOT);
-      await expect(itemOf(board, device)).toBeVisible();
-      took.push((await seen(device)) - measured);
-    }
-    took.sort((a, b) => a - b);
-    console.log(`milliseconds from reading to page: ${took.join(' ')}`);
-    return took[18]!;
-  };
-  // A machine that is busy with something else shows itself in one round, a page or a suite that is slow in all of them.
-  let slowest = await twenty();
-  for (let round = 1; round < 3 && slowest > 500; round++) slowest = Math.min(slowest, await twenty());
-  expect(slowest).toBeLessThanOrEqual(500);
+  const took: number[] = [];
+  while (took.length < 20) {
+    const device = newDevice();
+    const measured = await publish(device, HOT);
+    await expect(itemOf(board, device)).toBeVisible();
+    took.push((await seen(device)) - measured);
+  }
+  took.sort((a, b) => a - b);
+  console.log(`milliseconds from reading to page: ${took.join(' ')}`);
+  expect(took[18]).toBeLessThanOrEqual(500);
 });
 
 test('what is acknowledged, snoozed or resolved is so everywhere, and can be taken back', async ({ board }) => {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ask, expect, heardOf, HOT, newDevice, notificationOf, publish, test } from './suite';
+import { ask, expect, heardOf, HOT, judge, newDevice, notificationOf, publish, test } from './suite';
 
 test('a key that is not good is refused, and a good one opens the page it was typed on', async ({ page }) => {
   await page.goto('/devices/sim-001');
@@ -77,18 +77,11 @@ test('an alert is on the plot, in the timeline and among the open notifications 
   await expect(board.getByRole('region', { name: 'Timeline' })).toContainText('opened by temperature-alert');
 });
 
-// It takes days until a sensor is judged: what the API answers is given the judgement here.
 test('the health of a sensor in a group is told, with its weight', async ({ board }) => {
   const device = newDevice();
   await publish(device, 20);
   await heardOf(device);
-  const since = new Date(Date.now() - 7_200_000).toISOString();
-  const judged = { metric: 'temperature', state: 'DRIFTING', weight: 0.4, residual: 1.8, since };
-  await board.route(`**/v1/devices/${device}`, async (route) => {
-    const response = await route.fetch();
-    const health = { state: 'DRIFTING', weight: 0.4, changed_at: since, metrics: [judged] };
-    await route.fulfill({ response, json: { ...((await response.json()) as object), health } });
-  });
+  await judge(device, { metric: 'temperature', state: 'DRIFTING', weight: 0.4, residual: 1.8, since: Date.now() - 7_200_000 });
   await board.goto(`/devices/${device}`);
   const row = board.getByRole('region', { name: 'Sensor health' }).getByRole('row', { name: /temperature/ });
   await expect(row).toContainText(/drifting\s*0.40\s*1.8\s*2 hr. ago/);

@@ -7,9 +7,9 @@ const LARGEST = 150_000;
 
 const PICTURES = [
   { name: 'fleet', address: '/?order=trouble', complete: '[data-device]', options: { colorScheme: 'light', viewport: { width: 1200, height: 640 } } },
-  { name: 'device', address: '/devices/sim-001?range=1h', complete: '[data-line=band] dd:text("°C")', options: { colorScheme: 'light', viewport: { width: 1200, height: 760 } } },
+  { name: 'device', address: '/devices/sim-001?range=15m', complete: '[data-line=band] dd:text("°C")', options: { colorScheme: 'light', viewport: { width: 1200, height: 760 } } },
   { name: 'notifications', address: '/notifications', complete: '[data-notification]', options: { colorScheme: 'dark', viewport: { width: 1200, height: 640 } } },
-  { name: 'phone', address: '/devices/sim-001?range=1h', complete: '[data-line=band] dd:text("°C")', options: { colorScheme: 'dark', viewport: { width: 390, height: 760 }, isMobile: true, hasTouch: true } },
+  { name: 'phone', address: '/devices/sim-001?range=15m', complete: '[data-line=band] dd:text("°C")', options: { colorScheme: 'dark', viewport: { width: 390, height: 760 }, isMobile: true, hasTouch: true } },
 ] as const;
 
 // Something to see on the plot.

@@ -1,7 +1,9 @@
 // The running suite: devices that publish, the API beside the page, and a page that is signed in and must not complain.
 
 import { execFile } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test as base, type Page } from '@playwright/test';
 
@@ -27,6 +29,18 @@ export async function publish(device_id: string, temperature: number): Promise<n
   const reading = JSON.stringify({ device_id, temperature, timestamp: measured / 1_000 });
   await run('mosquitto_pub', ['-h', '127.0.0.1', '-p', MQTT_PORT, '-q', '1', '-t', 'iot/sensor/temperature', '-m', reading]);
   return measured;
+}
+
+/** Puts a judgement of a device into its topic, as the group stage of anomaly-detector does after weeks with a group. */
+export async function judge(device_id: string, judged: { metric: string; state: string; weight: number; residual: number; since: number }): Promise<void> {
+  const event = { tenant: 'default', device_id, group_id: 'hall', changed_at: judged.since * 1_000, metrics: [{ ...judged, since: judged.since * 1_000 }] };
+  const folder = mkdtempSync(join(tmpdir(), 'sensor-health-'));
+  try {
+    writeFileSync(join(folder, 'sensor-health-1.json'), JSON.stringify(event));
+    await run(FIELDCTL, ['golden', 'publish', '--dir', folder, '--event', 'sensor-health']);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** Too warm: there is a notification at once. */

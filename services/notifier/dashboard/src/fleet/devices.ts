@@ -20,9 +20,12 @@ export class Devices {
   readonly #stream: LiveStream;
   #sorted: string[] = [];
   #waiting = 0;
+  #shownAt = -SHOWN_EVERY;
   #reading = 0;
 
   constructor() {
+    // At once, and again when the stream is open: what changed in between is in no stream.
+    void this.#read();
     this.#stream = new LiveStream({
       address: () => deviceStream(),
       events: { device: (data) => this.#take(data as Device), gap: () => void this.#read() },
@@ -68,7 +71,8 @@ export class Devices {
     this.#known.set(device.device_id, device);
     this.#waiting ||= window.setTimeout(() => {
       this.#waiting = 0;
+      this.#shownAt = performance.now();
       this.revision.value += 1;
-    }, SHOWN_EVERY);
+    }, this.#shownAt + SHOWN_EVERY - performance.now());
   }
 }

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
-import { answered, api, reason, type Delivery } from '../api/client';
-import { tell, warn } from '../shell/notices';
+import { answered, api, type Delivery } from '../api/client';
+import { attempt, tell } from '../shell/notices';
 import { mayWrite } from '../shell/session';
 import { ago, moment } from '../shell/time';
 import { useAnswer } from './useAnswer';
@@ -26,12 +26,10 @@ function Entry({ delivery, changed }: { delivery: Delivery; changed: () => void 
   const { delivery_id: id, state, type, attempts, last_status: status, last_error: error, created_at: created, next_attempt_at: next } = delivery;
   const [open, setOpen] = useState(false);
   const resend = async () => {
-    try {
+    await attempt(async () => {
       await answered(api.POST('/v1/webhooks/deliveries/{id}/resend', { params: { path: { id } } }));
       tell('It is sent again.');
-    } catch (thrown) {
-      warn(reason(thrown));
-    }
+    });
     changed();
   };
   return (

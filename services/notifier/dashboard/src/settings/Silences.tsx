@@ -1,5 +1,5 @@
-import { answered, api, reason, type Silence } from '../api/client';
-import { tell, warn } from '../shell/notices';
+import { answered, api, type Silence } from '../api/client';
+import { attempt, tell } from '../shell/notices';
 import { mayWrite } from '../shell/session';
 import { ago, moment, now } from '../shell/time';
 import { Field, Form, NAME_PATTERN } from './Form';
@@ -78,12 +78,10 @@ function Entry({ silence, changed }: { silence: Silence; changed: () => void }) 
   const { name, matchers, starts_at: starts, ends_at: ends, comment, updated_by: by } = silence;
   const standing = Date.parse(ends) <= now.value ? 'over' : Date.parse(starts) > now.value ? 'to come' : 'in force';
   const remove = async () => {
-    try {
+    await attempt(async () => {
       await answered(api.DELETE('/v1/silences/{name}', { params: { path: { name }, header: { 'If-Match': `"${silence.version}"` } } }));
       tell(`Silence ${name} is deleted.`, () => putBack(silence, changed));
-    } catch (thrown) {
-      warn(reason(thrown));
-    }
+    });
     changed();
   };
   return (

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
-import { answered, api, reason, type Webhook } from '../api/client';
-import { tell, warn } from '../shell/notices';
+import { answered, api, type Webhook } from '../api/client';
+import { attempt, tell } from '../shell/notices';
 import { go } from '../shell/place';
 import { mayAdministrate, mayWrite } from '../shell/session';
 import { ago } from '../shell/time';
@@ -91,11 +91,7 @@ function Entry({ webhook, receivers, open, changed, show }: EntryShown) {
   const [tests, setTests] = useState(0);
   const params = { path: { name } };
   const run = async (what: () => Promise<void>) => {
-    try {
-      await what();
-    } catch (thrown) {
-      warn(reason(thrown));
-    }
+    await attempt(what);
     changed();
   };
   const test = async () => {

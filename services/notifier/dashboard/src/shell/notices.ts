@@ -22,6 +22,15 @@ export function warn(text: string): void {
   show({ id: ++last, text, bad: true });
 }
 
+/** Does what someone asked for; what goes wrong is told. */
+export async function attempt(what: () => Promise<void>): Promise<void> {
+  try {
+    await what();
+  } catch (thrown) {
+    warn(reason(thrown));
+  }
+}
+
 function show(notice: Notice): void {
   notices.value = [...notices.peek().slice(-2), notice];
   setTimeout(() => dismiss(notice), SHOWN);
@@ -33,12 +42,10 @@ export function dismiss(notice: Notice): void {
 
 export async function undo(notice: Notice): Promise<void> {
   dismiss(notice);
-  try {
+  await attempt(async () => {
     await notice.undo?.();
     tell('Taken back.');
-  } catch (thrown) {
-    warn(reason(thrown));
-  }
+  });
 }
 
 /** Takes back what was done last, if that can be. */
