@@ -1,6 +1,6 @@
 # What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory notifier-kills arm64 images kubernetes telemetry rights new-service'
+FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory notifier-kills arm64 images kubernetes telemetry rights new-service backup upgrade'
 
 # full_NAME runs a part; lacks_NAME, where there is one, prints what the machine lacks for it.
 full() {
@@ -34,6 +34,13 @@ full_new_service() {
 
 # The users made from schemas/topics.yaml, on a broker that denies what is not allowed.
 full_rights() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/kafka-rights.sh"; }
+
+# The backup that k8s/README.md describes, taken under load and restored.
+full_backup() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/backup-check.sh"; }
+
+# The last release, this, the last again, under load.
+lacks_upgrade() { source "$SCRIPTS/lib/upgrade.sh" && upgrade_lacks; }
+full_upgrade() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/upgrade-check.sh"; }
 
 lacks_arm64() { source "$SCRIPTS/lib/arm64.sh" && arm64_lacks; }
 full_arm64() { source "$SCRIPTS/lib/arm64.sh" && check_arm64; }
