@@ -1,7 +1,7 @@
 //! Topics as `schemas/topics.yaml` wants them, and how far groups are behind.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -12,9 +12,8 @@ use serde::Deserialize;
 use crate::{Failure, KafkaConfig};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-/// How often, and how many times, it is looked whether the brokers act on what the controller accepted.
+/// How often it is looked whether the brokers act on what the controller accepted.
 const FOLLOWS_EVERY: Duration = Duration::from_millis(20);
-const FOLLOWS_WITHIN: u32 = 1_500;
 
 /// `schemas/topics.yaml`
 #[derive(Clone, Debug, Deserialize)]
@@ -232,15 +231,30 @@ impl Admin {
                 altered.map_err(|(resource, code)| Failure::fatal(format!("{resource:?}: not changed: {code}")))?;
             }
         }
-        // The controller answers first; the brokers, and with them every client, hear of it a moment later.
-        for attempt in 0.. {
-            match self.diff(wanted).await?.first() {
-                None => break,
-                Some(left) if attempt == FOLLOWS_WITHIN => return Err(Failure::transient(format!("the brokers do not follow: {left}"))),
-                Some(_) => tokio::time::sleep(FOLLOWS_EVERY).await,
-            }
+        if !differences.is_empty() {
+            self.followed(wanted).await?;
         }
         Ok(differences)
+    }
+
+    /// Waits until the brokers act on what the controller accepted: they, and with them every client, hear of it a moment
+    /// later, one after the other.
+    async fn followed(&self, wanted: &[Topic]) -> Result<(), Failure> {
+        let began = Instant::now();
+        loop {
+            let left = match self.diff(wanted).await {
+                Ok(left) => match left.first() {
+                    None => return Ok(()),
+                    Some(difference) => difference.to_string(),
+                },
+                Err(Failure::Transient(problem)) => problem,
+                Err(failure) => return Err(failure),
+            };
+            if began.elapsed() > TIMEOUT {
+                return Err(Failure::transient(format!("the brokers do not follow: {left}")));
+            }
+            tokio::time::sleep(FOLLOWS_EVERY).await;
+        }
     }
 
     /// Deletes topics; those that do not exist are passed over.

@@ -25,8 +25,6 @@ pub(super) struct Lane {
     pub(super) doubts: Doubts,
     reading: Reading,
     pace: Pace,
-    /// A wake began what is being worked on.
-    woken: bool,
     low_water: LowWater,
     generation: u64,
     /// Not deleted yet, with the leases they were read under.
@@ -39,6 +37,8 @@ pub(super) async fn run(parts: Arc<Parts>, lane: usize, check: HealthCheck) -> a
     let stop = parts.stop.clone();
     let mut lane = Lane::new(parts, lane);
     let (mut failures, mut outcome) = (0, Ok(()));
+    // A wake began what is being worked on.
+    let mut announced = false;
     check.ready();
     while outcome.is_ok() && !stop.is_cancelled() {
         check.beat();
@@ -46,7 +46,7 @@ pub(super) async fn run(parts: Arc<Parts>, lane: usize, check: HealthCheck) -> a
         let parts = Arc::clone(&lane.parts);
         let mut woken = std::pin::pin!(parts.wakes.notified());
         woken.as_mut().enable();
-        let pause = match lane.round().await {
+        let pause = match lane.round(announced).await {
             Ok(pause) => {
                 failures = 0;
                 pause
@@ -60,7 +60,7 @@ pub(super) async fn run(parts: Arc<Parts>, lane: usize, check: HealthCheck) -> a
             }
         };
         if !pause.is_zero() {
-            lane.woken = tokio::select! {
+            announced = tokio::select! {
                 () = stop.cancelled() => false,
                 () = woken => true,
                 () = sleep(pause) => false,
@@ -82,7 +82,6 @@ impl Lane {
             doubts: Doubts::new(LARGE),
             reading: Reading::new(relay.batch),
             pace: Pace::new(relay.idle_shortest, relay.idle_longest, now),
-            woken: false,
             low_water: LowWater::new(now),
             generation: 0,
             acknowledged: Vec::new(),
@@ -91,7 +90,7 @@ impl Lane {
         }
     }
 
-    async fn round(&mut self) -> Result<Duration, Trouble> {
+    async fn round(&mut self, announced: bool) -> Result<Duration, Trouble> {
         let parts = Arc::clone(&self.parts);
         match parts.stop.run_until_cancelled(parts.records.reach()).await {
             None => return Ok(Duration::ZERO),
@@ -127,7 +126,7 @@ impl Lane {
         }
         self.delete_acknowledged().await?;
         parts.measures.batch(began.elapsed());
-        Ok(self.pace.some(more || plan.deferred > 0, self.woken, Instant::now()))
+        Ok(self.pace.some(more || plan.deferred > 0, announced, Instant::now()))
     }
 
     /// The next rows, and whether more is likely to wait behind them.

@@ -47,7 +47,12 @@ impl Store {
         // First of all: the lock on a position's row makes a second owner wait here, and then find itself fenced.
         positions::advance(&mut transaction, advances).await??;
         let made = if arrivals.is_empty() { Vec::new() } else { fold_in(&mut transaction, arrivals, outgoing).await? };
-        self.commit(transaction).await?;
+        // Most changes of a device's state make no version, and nothing to publish.
+        if made.is_empty() {
+            transaction.commit().await?;
+        } else {
+            self.commit(transaction).await?;
+        }
         Ok(made)
     }
 
