@@ -1,17 +1,15 @@
 //! Wires the notifier's parts; the door that `main` and tests come in by.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use axum::Router;
 use events::DEFAULT_TENANT;
 use service::{Health, HealthCheck, Secret, Shutdown, StartResult, Supervisor};
 use sqlx::migrate::MigrateError;
 use stream::failure::backoff;
 use stream::{Failure, Registry};
-use tokio::net::TcpListener;
 
 use crate::adapters::db::{NewKey, Store, classify};
 use crate::adapters::devices::{DeviceView, Source};
@@ -24,6 +22,7 @@ use crate::adapters::mailer::Mailer;
 use crate::adapters::oidc::Oidc;
 use crate::adapters::outgoing::Outgoing;
 use crate::adapters::sender::Sender;
+use crate::adapters::server::{self, Certificate};
 use crate::adapters::signer::Signer;
 use crate::adapters::sink::{self, NotificationSink};
 use crate::adapters::timers::Timers;
@@ -31,8 +30,6 @@ use crate::adapters::vault::Vault;
 use crate::config::Config;
 use crate::domain::access::Scope;
 
-/// How long requests may go on after the stop.
-const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// Characters a key has at least, so that it cannot be guessed.
 const SHORTEST_KEY: usize = 20;
 /// How long the database and the registry are waited for at start.
@@ -62,6 +59,7 @@ pub struct App {
     mailer: Arc<Mailer>,
     oidc: Option<Oidc>,
     listener: TcpListener,
+    certificate: Option<Certificate>,
     address: SocketAddr,
 }
 
@@ -69,7 +67,8 @@ impl App {
     /// Prepares the database, registers the schema, adds the first key, and takes the API's port.
     pub async fn build(config: Config) -> anyhow::Result<Self> {
         let listen = config.api.listen;
-        let listener = TcpListener::bind(listen).await.with_context(|| format!("api.listen: cannot listen on {listen}"))?;
+        let listener = TcpListener::bind(listen).with_context(|| format!("api.listen: cannot listen on {listen}"))?;
+        let certificate = Certificate::read(&config.api).await?;
         let store = Store::new(&config.database).context("database")?;
         patiently("preparing the database", async || match store.migrate().await {
             Err(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => Err(classify(&error)),
@@ -86,7 +85,7 @@ impl App {
         let mailer = Arc::new(Mailer::new(&config.smtp, config.delivery.timeout)?);
         let oidc = Oidc::new(&config.oidc)?;
         let address = listener.local_addr()?;
-        Ok(Self { config, store, registry, outgoing, signer, vault, clients, mailer, oidc, listener, address })
+        Ok(Self { config, store, registry, outgoing, signer, vault, clients, mailer, oidc, listener, certificate, address })
     }
 
     /// Where the API listens.
@@ -96,7 +95,7 @@ impl App {
 
     /// Starts every part: the inputs' sinks, the hub of the streams, the latest of the devices, the API.
     pub fn start(self, health: &Health, supervisor: &mut Supervisor) {
-        let Self { config, store, registry, outgoing, signer, vault, clients, mailer, oidc, listener, .. } = self;
+        let Self { config, store, registry, outgoing, signer, vault, clients, mailer, oidc, listener, certificate, .. } = self;
         let shutdown = supervisor.shutdown();
 
         let inputs = NotificationSink::new(store.clone(), registry.clone(), outgoing.clone(), &config.kafka);
@@ -126,20 +125,7 @@ impl App {
         let api =
             Api { limits, store, outgoing, hub, devices, signer, vault, clients, mailer, oidc, sse, delivery, shutdown: shutdown.clone() };
         let router = http::router(api, &config.api);
-        supervisor.spawn("api", serve(listener, router, shutdown));
-    }
-}
-
-/// Serves until shutdown, then finishes what was begun; a client that takes nothing any more is not waited for.
-async fn serve(listener: TcpListener, router: Router, shutdown: Shutdown) -> anyhow::Result<()> {
-    let stop = shutdown.clone();
-    let late = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(LAST_ANSWERS).await;
-    };
-    tokio::select! {
-        served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()) => Ok(served?),
-        () = late => Ok(()),
+        supervisor.spawn("api", server::serve(listener, certificate, router, shutdown));
     }
 }
 

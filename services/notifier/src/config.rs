@@ -44,6 +44,10 @@ pub struct Config {
 #[serde(deny_unknown_fields)]
 pub struct ApiConfig {
     pub listen: SocketAddr,
+    pub certificate_file: String,
+    pub key_file: String,
+    #[serde(with = "humantime_serde")]
+    pub certificate_check: Duration,
     pub bootstrap_key_file: String,
     pub signing_secret_file: String,
     #[serde(with = "humantime_serde")]
@@ -256,6 +260,12 @@ impl ServiceConfig for Config {
             at_least_one.into_iter().filter(|(_, value)| *value == 0).map(|(key, _)| Mistake::new(key, "must be at least 1")).collect();
         if !self.database.url.expose().starts_with("postgres://") && !self.database.url.expose().starts_with("postgresql://") {
             mistakes.push(Mistake::new("database.url", "is not postgres://USER@HOST:PORT/DATABASE"));
+        }
+        if self.api.certificate_file.is_empty() != self.api.key_file.is_empty() {
+            mistakes.push(Mistake::new("api.key_file", "and api.certificate_file: one is set without the other"));
+        }
+        if self.api.certificate_check.is_zero() {
+            mistakes.push(Mistake::new("api.certificate_check", "must be longer than zero"));
         }
         let is_origin = |origin: &String| origin == "*" || origin.starts_with("https://") || origin.starts_with("http://");
         if let Some(wrong) = self.api.allowed_origins.iter().find(|origin| !is_origin(origin)) {

@@ -17,6 +17,7 @@ pub mod oidc;
 pub mod outgoing;
 pub mod payload;
 pub mod sender;
+pub mod server;
 pub mod signer;
 pub mod sink;
 pub mod timeline_document;

@@ -33,5 +33,8 @@ pub mod webhook;
 
 /// The symbol an enum has in Avro, e.g. `CRITICAL`.
 pub(crate) fn symbol(of: &impl serde::Serialize) -> String {
-    serde_json::to_value(of).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+    match serde_json::to_value(of) {
+        Ok(serde_json::Value::String(symbol)) => symbol,
+        _ => String::new(),
+    }
 }

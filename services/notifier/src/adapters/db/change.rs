@@ -6,9 +6,8 @@ use sqlx::{Postgres, Transaction};
 use stream::{Cause as Origin, Failure};
 use uuid::Uuid;
 
-use super::rows::NotificationRow;
 use super::subjects::Key;
-use super::{Store, audit, classify, dispatch, subjects};
+use super::{Store, audit, classify, dispatch, list, subjects};
 use crate::adapters::outgoing::Outgoing;
 use crate::domain::command::{Action, Command, Refused};
 use crate::domain::lifecycle::{Cause, Subject, is_unresolved};
@@ -94,20 +93,11 @@ pub(super) async fn add(
 
 /// A notification with its key and what is known of that, once nobody else can change them.
 async fn locked(transaction: &mut Transaction<'_, Postgres>, tenant: &str, id: Uuid) -> Result<(Key, Subject, Notification), NotChanged> {
-    let found = read(transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+    let found = list::one(&mut **transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
     let key = (found.tenant, found.dedup_key);
     let subject = subjects::lock_one(transaction, &key).await?;
-    let current = read(transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
+    let current = list::one(&mut **transaction, tenant, id).await?.ok_or(NotChanged::Missing)?;
     Ok((key, subject, current))
-}
-
-async fn read(transaction: &mut Transaction<'_, Postgres>, tenant: &str, id: Uuid) -> Result<Option<Notification>, sqlx::Error> {
-    let row: Option<NotificationRow> = sqlx::query_as("SELECT * FROM notification WHERE notification_id = $1 AND tenant = $2")
-        .bind(id)
-        .bind(tenant)
-        .fetch_optional(&mut **transaction)
-        .await?;
-    Ok(row.map(|row| row.0))
 }
 
 fn has_successor(subject: &Subject, resolved: &Notification) -> bool {

@@ -3,18 +3,18 @@
 use std::time::Duration;
 
 use events::Timestamp;
-use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Row, Transaction};
+use sqlx::{FromRow, PgConnection, Postgres, QueryBuilder, Transaction};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::rows::{date, optional_timestamp, timestamp};
+use super::rows::{OptionalTime, date};
 use super::{Kind, Store};
 use crate::adapters::payload::DeliveryDocument;
 use crate::domain::configuration::Configuration;
 use crate::domain::email::Email;
 
 /// A delivery as it stands.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, FromRow)]
 pub struct DeliveryRow {
     pub delivery_id: Uuid,
     /// Of the endpoint, as configuration names it.
@@ -27,36 +27,31 @@ pub struct DeliveryRow {
     pub group_key: Option<String>,
     pub state: String,
     pub attempts: i32,
+    #[sqlx(try_from = "OffsetDateTime")]
     pub created_at: Timestamp,
+    #[sqlx(try_from = "OffsetDateTime")]
     pub next_attempt_at: Timestamp,
+    #[sqlx(try_from = "OffsetDateTime")]
     pub give_up_at: Timestamp,
+    #[sqlx(try_from = "OptionalTime")]
     pub finished_at: Option<Timestamp>,
     pub last_status: Option<i32>,
     pub last_error: Option<String>,
     pub body: String,
 }
 
-impl FromRow<'_, PgRow> for DeliveryRow {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            delivery_id: row.try_get("delivery_id")?,
-            kind: row.try_get("kind")?,
-            name: row.try_get("name")?,
-            recipient: row.try_get("recipient")?,
-            receiver: row.try_get("receiver")?,
-            r#type: row.try_get("type")?,
-            group_key: row.try_get("group_key")?,
-            state: row.try_get("state")?,
-            attempts: row.try_get("attempts")?,
-            created_at: timestamp(row, "created_at")?,
-            next_attempt_at: timestamp(row, "next_attempt_at")?,
-            give_up_at: timestamp(row, "give_up_at")?,
-            finished_at: optional_timestamp(row, "finished_at")?,
-            last_status: row.try_get("last_status")?,
-            last_error: row.try_get("last_error")?,
-            body: row.try_get("body")?,
-        })
-    }
+/// A statement that gives deliveries: what is before their columns, what is behind, and its parameters.
+macro_rules! deliveries {
+    ($before:literal, $behind:literal, $($parameter:expr),+) => {
+        sqlx::query_as!(
+            DeliveryRow,
+            $before
+                + r#" delivery_id, kind, name, recipient, receiver, type, group_key, state, attempts, created_at, next_attempt_at,
+                      give_up_at, finished_at AS "finished_at!: OptionalTime", last_status, last_error, body "#
+                + $behind,
+            $($parameter),+
+        )
+    };
 }
 
 /// One attempt of a delivery.
@@ -129,7 +124,7 @@ async fn add(
     body: &str,
     good_for: Duration,
 ) -> Result<DeliveryRow, sqlx::Error> {
-    sqlx::query_as(
+    deliveries!(
         "INSERT INTO delivery
              (delivery_id, tenant, kind, name, recipient, receiver, type, group_key, body, give_up_at, state, finished_at, last_error)
          SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, now() + make_interval(secs => $10),
@@ -137,18 +132,19 @@ async fn add(
                 CASE WHEN disabled THEN 'the webhook is disabled' END
          FROM (SELECT EXISTS (SELECT FROM delivery_endpoint
                               WHERE tenant = $2 AND kind = $3 AND name = $4 AND disabled_at IS NOT NULL) AS disabled) e
-         RETURNING *",
+         RETURNING",
+        "",
+        Uuid::now_v7(),
+        tenant,
+        to.kind.as_str(),
+        to.name,
+        to.recipient,
+        document.receiver,
+        document.type_name(),
+        document.group_key,
+        body,
+        good_for.as_secs_f64()
     )
-    .bind(Uuid::now_v7())
-    .bind(tenant)
-    .bind(to.kind.as_str())
-    .bind(to.name)
-    .bind(to.recipient)
-    .bind(&document.receiver)
-    .bind(document.type_name())
-    .bind(&document.group_key)
-    .bind(body)
-    .bind(good_for.as_secs_f64())
     .fetch_one(connection)
     .await
 }
@@ -183,10 +179,7 @@ impl Store {
     }
 
     pub async fn delivery(&self, tenant: &str, kind: Kind, delivery_id: Uuid) -> Result<Option<DeliveryRow>, sqlx::Error> {
-        sqlx::query_as("SELECT * FROM delivery WHERE tenant = $1 AND kind = $2 AND delivery_id = $3")
-            .bind(tenant)
-            .bind(kind.as_str())
-            .bind(delivery_id)
+        deliveries!("SELECT", "FROM delivery WHERE tenant = $1 AND kind = $2 AND delivery_id = $3", tenant, kind.as_str(), delivery_id)
             .fetch_optional(&self.pool)
             .await
     }
@@ -200,7 +193,11 @@ impl Store {
         after: Option<(Timestamp, Uuid)>,
         limit: i64,
     ) -> Result<Vec<DeliveryRow>, sqlx::Error> {
-        let mut query = QueryBuilder::new("SELECT * FROM delivery WHERE tenant = ");
+        let mut query = QueryBuilder::new(
+            "SELECT delivery_id, kind, name, recipient, receiver, type, group_key, state, attempts, created_at, next_attempt_at, give_up_at,
+                    finished_at, last_status, last_error, body
+             FROM delivery WHERE tenant = ",
+        );
         query.push_bind(tenant).push(" AND kind = ").push_bind(kind.as_str()).push(" AND name = ").push_bind(name);
         if let Some(state) = state {
             query.push(" AND state = ").push_bind(state);
@@ -213,17 +210,13 @@ impl Store {
     }
 
     pub async fn attempts(&self, delivery_id: Uuid) -> Result<Vec<AttemptRow>, sqlx::Error> {
-        let rows = sqlx::query("SELECT * FROM delivery_attempt WHERE delivery_id = $1 ORDER BY attempt").bind(delivery_id);
-        let attempt = |row: PgRow| {
-            Ok(AttemptRow {
-                attempt: row.try_get("attempt")?,
-                at: timestamp(&row, "at")?,
-                duration_ms: row.try_get("duration_ms")?,
-                status: row.try_get("status")?,
-                error: row.try_get("error")?,
-            })
-        };
-        rows.fetch_all(&self.pool).await?.into_iter().map(attempt).collect()
+        sqlx::query_as!(
+            AttemptRow,
+            "SELECT attempt, at, duration_ms, status, error FROM delivery_attempt WHERE delivery_id = $1 ORDER BY attempt",
+            delivery_id
+        )
+        .fetch_all(&self.pool)
+        .await
     }
 
     /// Sends a delivery again, whatever became of it, under the same id.
@@ -234,25 +227,28 @@ impl Store {
         delivery_id: Uuid,
         good_for: Duration,
     ) -> Result<Option<DeliveryRow>, sqlx::Error> {
-        sqlx::query_as(
+        deliveries!(
             "UPDATE delivery SET state = 'PENDING', next_attempt_at = now(), finished_at = NULL,
                     give_up_at = now() + make_interval(secs => $4)
-             WHERE tenant = $1 AND kind = $2 AND delivery_id = $3 RETURNING *",
+             WHERE tenant = $1 AND kind = $2 AND delivery_id = $3
+             RETURNING",
+            "",
+            tenant,
+            kind.as_str(),
+            delivery_id,
+            good_for.as_secs_f64()
         )
-        .bind(tenant)
-        .bind(kind.as_str())
-        .bind(delivery_id)
-        .bind(good_for.as_secs_f64())
         .fetch_optional(&self.pool)
         .await
     }
 
     /// Forgets deliveries older than that, a bounded number at a time.
     pub async fn forget_deliveries(&self, age: Duration) -> Result<u64, sqlx::Error> {
-        let forget = sqlx::query(
+        let forget = sqlx::query!(
             "DELETE FROM delivery WHERE delivery_id = ANY (ARRAY(SELECT delivery_id FROM delivery
              WHERE created_at < now() - make_interval(secs => $1) AND state <> 'PENDING' ORDER BY created_at LIMIT 1000))",
+            age.as_secs_f64()
         );
-        Ok(forget.bind(age.as_secs_f64()).execute(&self.pool).await?.rows_affected())
+        Ok(forget.execute(&self.pool).await?.rows_affected())
     }
 }

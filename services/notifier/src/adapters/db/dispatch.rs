@@ -11,8 +11,7 @@ use sqlx::{Postgres, Transaction};
 use stream::Failure;
 use uuid::Uuid;
 
-use super::rows::NotificationRow;
-use super::{Store, classify};
+use super::{Store, classify, list};
 use crate::domain::configuration::Configuration;
 use crate::domain::lifecycle::is_unresolved;
 use crate::domain::matcher::labels_of;
@@ -32,13 +31,22 @@ pub(super) async fn queue(transaction: &mut Transaction<'_, Postgres>, versions:
     if latest.is_empty() {
         return Ok(());
     }
-    sqlx::query("INSERT INTO dispatch (tenant, notification_id, news) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])")
-        .bind(latest.values().map(|version| version.tenant.as_str()).collect::<Vec<_>>())
-        .bind(latest.values().filter_map(|version| version.notification_id.parse().ok()).collect::<Vec<Uuid>>())
-        .bind(latest.values().map(|version| version.version).collect::<Vec<_>>())
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
+    sqlx::query!(
+        "INSERT INTO dispatch (tenant, notification_id, news) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])",
+        &latest.values().map(|version| version.tenant.as_str()).collect::<Vec<_>>() as &[&str],
+        &latest.values().filter_map(|version| version.notification_id.parse().ok()).collect::<Vec<Uuid>>(),
+        &latest.values().map(|version| version.version).collect::<Vec<_>>(),
+    )
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
+/// What was taken from the queue.
+struct Queued {
+    tenant: String,
+    notification_id: Uuid,
+    news: i64,
 }
 
 #[derive(Default)]
@@ -60,48 +68,27 @@ struct Escalations {
     waits: Vec<f64>,
 }
 
-const ADD_GROUPS: &str = "
-    INSERT INTO delivery_group AS g (group_id, tenant, route, receiver, group_key, next_flush_at)
-    SELECT group_id, tenant, route, receiver, group_key, now() + make_interval(secs => wait)
-    FROM (SELECT DISTINCT ON (group_id) * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::bool[])
-          AS a (group_id, tenant, route, receiver, group_key, wait, hurry) ORDER BY group_id, hurry DESC) a
-    ORDER BY group_id
-    ON CONFLICT (group_id) DO UPDATE SET next_flush_at = CASE
-        WHEN g.group_id IN (SELECT group_id FROM unnest($1::uuid[], $7::bool[]) AS h (group_id, hurry) WHERE hurry)
-        THEN least(g.next_flush_at, EXCLUDED.next_flush_at) ELSE g.next_flush_at END";
-
-const ADD_MEMBERS: &str = "
-    INSERT INTO delivery_member AS m (group_id, notification_id, news)
-    SELECT group_id, notification_id, max(news) FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS a (group_id, notification_id, news)
-    GROUP BY group_id, notification_id
-    ON CONFLICT (group_id, notification_id) DO UPDATE SET news = greatest(m.news, EXCLUDED.news)";
-
-const ADD_ESCALATIONS: &str = "
-    INSERT INTO escalation_timer (notification_id, escalation, tenant, started_at, due_at)
-    SELECT DISTINCT ON (notification_id, escalation) notification_id, escalation, tenant, now(), now() + make_interval(secs => wait)
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::float8[]) AS a (notification_id, escalation, tenant, wait)
-    ON CONFLICT (notification_id, escalation) DO UPDATE SET started_at = EXCLUDED.started_at, done = 0, due_at = EXCLUDED.due_at";
-
 impl Store {
     /// Takes what waits into its groups; returns how much that was.
     pub async fn dispatch(&self) -> Result<usize, Failure> {
         let mut transaction = self.pool.begin().await.map_err(|error| classify(&error))?;
         // An array: what is IN a query Postgres may look up anew for each row.
-        let taken: Vec<(String, Uuid, i64)> = sqlx::query_as(
+        let taken = sqlx::query_as!(
+            Queued,
             "DELETE FROM dispatch WHERE position = ANY (ARRAY(SELECT position FROM dispatch ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED))
              RETURNING tenant, notification_id, news",
+            AT_ONCE
         )
-        .bind(AT_ONCE)
         .fetch_all(&mut *transaction)
         .await
         .map_err(|error| classify(&error))?;
         if taken.is_empty() {
             return Ok(0);
         }
-        let notifications =
-            super::list::by_id(&mut transaction, taken.iter().map(|(_, id, _)| *id).collect()).await.map_err(|error| classify(&error))?;
+        let ids: Vec<Uuid> = taken.iter().map(|queued| queued.notification_id).collect();
+        let notifications = list::by_id(&mut transaction, &ids).await.map_err(|error| classify(&error))?;
         let mut configurations: HashMap<String, Arc<Configuration>> = HashMap::new();
-        for tenant in taken.iter().map(|(tenant, _, _)| tenant).collect::<BTreeSet<_>>() {
+        for tenant in taken.iter().map(|queued| &queued.tenant).collect::<BTreeSet<_>>() {
             configurations.insert(tenant.clone(), self.configured(&mut transaction, tenant).await?);
         }
         sort_in(&mut transaction, &taken, &notifications, &configurations).await.map_err(|error| classify(&error))?;
@@ -112,14 +99,14 @@ impl Store {
 
 async fn sort_in(
     transaction: &mut Transaction<'_, Postgres>,
-    taken: &[(String, Uuid, i64)],
-    notifications: &HashMap<Uuid, NotificationRow>,
+    taken: &[Queued],
+    notifications: &HashMap<Uuid, Notification>,
     configurations: &HashMap<String, Arc<Configuration>>,
 ) -> Result<(), sqlx::Error> {
     let (mut groups, mut escalations) = (Groups::default(), Escalations::default());
     let (mut members, mut news) = (Vec::new(), Vec::new());
-    for (tenant, id, version) in taken {
-        let (Some(NotificationRow(notification)), Some(configuration)) = (notifications.get(id), configurations.get(tenant)) else {
+    for Queued { tenant, notification_id: id, news: version } in taken {
+        let (Some(notification), Some(configuration)) = (notifications.get(id), configurations.get(tenant)) else {
             continue;
         };
         if !is_unresolved(notification) {
@@ -151,28 +138,58 @@ async fn sort_in(
         }
     }
     if !groups.ids.is_empty() {
-        sqlx::query(ADD_GROUPS)
-            .bind(&groups.ids)
-            .bind(&groups.tenants)
-            .bind(&groups.routes)
-            .bind(&groups.receivers)
-            .bind(&groups.keys)
-            .bind(&groups.waits)
-            .bind(&groups.hurries)
-            .execute(&mut **transaction)
-            .await?;
-        sqlx::query(ADD_MEMBERS).bind(&groups.ids).bind(&members).bind(&news).execute(&mut **transaction).await?;
+        add_groups(transaction, &groups).await?;
+        sqlx::query!(
+            "INSERT INTO delivery_member AS m (group_id, notification_id, news)
+             SELECT group_id, notification_id, max(news)
+             FROM unnest($1::uuid[], $2::uuid[], $3::bigint[]) AS a (group_id, notification_id, news)
+             GROUP BY group_id, notification_id
+             ON CONFLICT (group_id, notification_id) DO UPDATE SET news = greatest(m.news, EXCLUDED.news)",
+            &groups.ids,
+            &members,
+            &news
+        )
+        .execute(&mut **transaction)
+        .await?;
     }
     if !escalations.names.is_empty() {
-        sqlx::query(ADD_ESCALATIONS)
-            .bind(&escalations.notifications)
-            .bind(&escalations.names)
-            .bind(&escalations.tenants)
-            .bind(&escalations.waits)
-            .execute(&mut **transaction)
-            .await?;
+        sqlx::query!(
+            "INSERT INTO escalation_timer (notification_id, escalation, tenant, started_at, due_at)
+             SELECT DISTINCT ON (notification_id, escalation) notification_id, escalation, tenant, now(), now() + make_interval(secs => wait)
+             FROM unnest($1::uuid[], $2::text[], $3::text[], $4::float8[]) AS a (notification_id, escalation, tenant, wait)
+             ON CONFLICT (notification_id, escalation) DO UPDATE SET started_at = EXCLUDED.started_at, done = 0, due_at = EXCLUDED.due_at",
+            &escalations.notifications,
+            &escalations.names,
+            &escalations.tenants,
+            &escalations.waits
+        )
+        .execute(&mut **transaction)
+        .await?;
     }
     Ok(())
+}
+
+async fn add_groups(transaction: &mut Transaction<'_, Postgres>, groups: &Groups) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO delivery_group AS g (group_id, tenant, route, receiver, group_key, next_flush_at)
+         SELECT group_id, tenant, route, receiver, group_key, now() + make_interval(secs => wait)
+         FROM (SELECT DISTINCT ON (group_id) * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::float8[], $7::bool[])
+               AS a (group_id, tenant, route, receiver, group_key, wait, hurry) ORDER BY group_id, hurry DESC) a
+         ORDER BY group_id
+         ON CONFLICT (group_id) DO UPDATE SET next_flush_at = CASE
+             WHEN g.group_id IN (SELECT group_id FROM unnest($1::uuid[], $7::bool[]) AS h (group_id, hurry) WHERE hurry)
+             THEN least(g.next_flush_at, EXCLUDED.next_flush_at) ELSE g.next_flush_at END",
+        &groups.ids,
+        &groups.tenants,
+        &groups.routes,
+        &groups.receivers,
+        &groups.keys,
+        &groups.waits,
+        &groups.hurries
+    )
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
 }
 
 /// The id of a group, the same whoever makes it.

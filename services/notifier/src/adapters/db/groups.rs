@@ -7,13 +7,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use events::{Labels, Notification, Timestamp};
-use sqlx::{FromRow, PgConnection, Postgres, Row, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 use stream::Failure;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::rows::{NotificationRow, date, optional_timestamp};
-use super::{Store, classify, deliveries};
+use super::rows::date;
+use super::{Store, classify, deliveries, list};
 use crate::adapters::payload::{DeliveryDocument, DeliveryType};
 use crate::domain::configuration::Configuration;
 use crate::domain::grouping::{self, Member, Turn};
@@ -45,7 +45,8 @@ struct Group {
     route: String,
     receiver: String,
     key: String,
-    told_at: Option<Timestamp>,
+    told_at: Option<OffsetDateTime>,
+    now: OffsetDateTime,
 }
 
 struct Candidate {
@@ -77,40 +78,26 @@ impl Store {
     /// The turn of one group that is due; `None` when none is, or others have them.
     pub async fn flush_group(&self, limits: &Limits) -> Result<Option<Flushed>, Failure> {
         let mut transaction = self.pool.begin().await.map_err(|error| classify(&error))?;
-        let Some((group, now)) = take(&mut transaction).await.map_err(|error| classify(&error))? else { return Ok(None) };
+        let due = sqlx::query_as!(
+            Group,
+            r#"SELECT group_id AS id, tenant, route, receiver, group_key AS key, told_at, clock_timestamp() AS "now!"
+               FROM delivery_group WHERE next_flush_at <= now() ORDER BY next_flush_at LIMIT 1 FOR UPDATE SKIP LOCKED"#
+        );
+        let Some(group) = due.fetch_optional(&mut *transaction).await.map_err(|error| classify(&error))? else { return Ok(None) };
         let configuration = self.configured(&mut transaction, &group.tenant).await?;
-        let flushed = turn(&mut transaction, &group, &configuration, now, limits).await.map_err(|error| classify(&error))?;
+        let flushed = turn(&mut transaction, &group, &configuration, limits).await.map_err(|error| classify(&error))?;
         transaction.commit().await.map_err(|error| classify(&error))?;
         Ok(Some(flushed))
     }
-}
-
-async fn take(transaction: &mut Transaction<'_, Postgres>) -> Result<Option<(Group, Timestamp)>, sqlx::Error> {
-    let row = sqlx::query(
-        "SELECT *, clock_timestamp() AS now FROM delivery_group WHERE next_flush_at <= now()
-         ORDER BY next_flush_at LIMIT 1 FOR UPDATE SKIP LOCKED",
-    )
-    .fetch_optional(&mut **transaction)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let group = Group {
-        id: row.try_get("group_id")?,
-        tenant: row.try_get("tenant")?,
-        route: row.try_get("route")?,
-        receiver: row.try_get("receiver")?,
-        key: row.try_get("group_key")?,
-        told_at: optional_timestamp(&row, "told_at")?,
-    };
-    Ok(Some((group, super::rows::timestamp(&row, "now")?)))
 }
 
 async fn turn(
     transaction: &mut Transaction<'_, Postgres>,
     group: &Group,
     configuration: &Configuration,
-    now: Timestamp,
     limits: &Limits,
 ) -> Result<Flushed, sqlx::Error> {
+    let now = Timestamp::from(group.now);
     let candidates = candidates(transaction, group, configuration, now).await?;
     let members: Vec<Member> = candidates.iter().map(Candidate::member).collect();
     let here = candidates.iter().find_map(|candidate| candidate.destination.as_ref());
@@ -119,7 +106,7 @@ async fn turn(
         &members,
         &Turn {
             now,
-            told_at: group.told_at,
+            told_at: group.told_at.map(Timestamp::from),
             timing: here.map_or(Destination::root().timing, |destination| destination.timing),
             muted: here.is_some_and(|destination| !destination.muted_by(&configuration.mute_times, now).is_empty()),
             send_resolved: receiver.is_some_and(|receiver| receiver.send_resolved),
@@ -137,29 +124,31 @@ async fn turn(
     }
     let ids = |which: &[usize]| which.iter().filter_map(|index| candidates.get(*index)).map(Candidate::id).collect::<Vec<Uuid>>();
     if !flush.told.is_empty() {
-        sqlx::query("UPDATE delivery_member SET told = news WHERE group_id = $1 AND notification_id = ANY($2)")
-            .bind(group.id)
-            .bind(ids(&flush.told))
-            .execute(&mut **transaction)
-            .await?;
+        sqlx::query!(
+            "UPDATE delivery_member SET told = news WHERE group_id = $1 AND notification_id = ANY($2)",
+            group.id,
+            &ids(&flush.told)
+        )
+        .execute(&mut **transaction)
+        .await?;
     }
     if flush.forgotten.len() == candidates.len() {
-        sqlx::query("DELETE FROM delivery_group WHERE group_id = $1").bind(group.id).execute(&mut **transaction).await?;
+        sqlx::query!("DELETE FROM delivery_group WHERE group_id = $1", group.id).execute(&mut **transaction).await?;
     } else {
         if !flush.forgotten.is_empty() {
-            sqlx::query("DELETE FROM delivery_member WHERE group_id = $1 AND notification_id = ANY($2)")
-                .bind(group.id)
-                .bind(ids(&flush.forgotten))
+            sqlx::query!("DELETE FROM delivery_member WHERE group_id = $1 AND notification_id = ANY($2)", group.id, &ids(&flush.forgotten))
                 .execute(&mut **transaction)
                 .await?;
         }
-        sqlx::query("UPDATE delivery_group SET next_flush_at = $2, told_at = CASE WHEN $3 THEN $4 ELSE told_at END WHERE group_id = $1")
-            .bind(group.id)
-            .bind(date(flush.next))
-            .bind(flush.because.is_some())
-            .bind(date(now))
-            .execute(&mut **transaction)
-            .await?;
+        sqlx::query!(
+            "UPDATE delivery_group SET next_flush_at = $2, told_at = CASE WHEN $3 THEN $4 ELSE told_at END WHERE group_id = $1",
+            group.id,
+            date(flush.next),
+            flush.because.is_some(),
+            group.now
+        )
+        .execute(&mut **transaction)
+        .await?;
     }
     let differs = |candidate: &&Candidate| {
         candidate.notification.suppressed_by != candidate.suppressed_by && crate::domain::lifecycle::is_unresolved(&candidate.notification)
@@ -175,24 +164,24 @@ async fn candidates(
     configuration: &Configuration,
     now: Timestamp,
 ) -> Result<Vec<Candidate>, sqlx::Error> {
-    let rows = sqlx::query(
-        "SELECT n.*, m.news, m.told FROM delivery_member m JOIN notification n USING (notification_id)
-         WHERE m.group_id = $1 ORDER BY n.notification_id",
-    )
-    .bind(group.id)
-    .fetch_all(&mut *connection)
-    .await?;
-    let mut candidates = Vec::with_capacity(rows.len());
-    for row in rows {
-        let NotificationRow(notification) = NotificationRow::from_row(&row)?;
+    // Who holds the group's row holds its members: between these two statements none comes or goes.
+    let members =
+        sqlx::query!("SELECT notification_id, news, told FROM delivery_member WHERE group_id = $1 ORDER BY notification_id", group.id)
+            .fetch_all(&mut *connection)
+            .await?;
+    let ids: Vec<Uuid> = members.iter().map(|member| member.notification_id).collect();
+    let mut notifications = list::by_id(connection, &ids).await?;
+    let mut candidates = Vec::with_capacity(members.len());
+    for member in members {
+        let Some(notification) = notifications.remove(&member.notification_id) else { continue };
         let labels = labels_of(&notification);
         let here = |to: &Destination| to.route == group.route && to.receiver == group.receiver && to.group_key(&labels) == group.key;
         let destination = destinations(&configuration.routes, &labels).into_iter().find(here);
-        let (news, told) = (row.try_get("news")?, row.try_get("told")?);
+        let (news, told) = (member.news, member.told);
         candidates.push(Candidate { notification, labels, destination, suppressed_by: None, news, told });
     }
-    let devices = candidates.iter().filter_map(|candidate| candidate.notification.device_id.clone()).collect();
-    let offline = offline(connection, &group.tenant, devices).await?;
+    let devices: Vec<String> = candidates.iter().filter_map(|candidate| candidate.notification.device_id.clone()).collect();
+    let offline = list::offline(connection, &group.tenant, &devices).await?;
     for candidate in &mut candidates {
         candidate.suppressed_by = suppressor(&candidate.notification, &candidate.labels, &configuration.silences, &offline, now);
     }
@@ -203,23 +192,8 @@ impl Store {
     /// What says that a device is offline, if something does.
     pub async fn offline(&self, tenant: &str, device: &str) -> Result<Vec<Notification>, sqlx::Error> {
         let mut connection = self.pool.acquire().await?;
-        offline(&mut connection, tenant, vec![device.to_owned()]).await
+        list::offline(&mut connection, tenant, &[device.to_owned()]).await
     }
-}
-
-/// What says that one of these devices is offline.
-pub(super) async fn offline(connection: &mut PgConnection, tenant: &str, devices: Vec<String>) -> Result<Vec<Notification>, sqlx::Error> {
-    if devices.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows: Vec<NotificationRow> = sqlx::query_as(
-        "SELECT * FROM notification WHERE tenant = $1 AND device_id = ANY($2) AND kind = 'device-offline' AND state <> 'RESOLVED'",
-    )
-    .bind(tenant)
-    .bind(devices)
-    .fetch_all(connection)
-    .await?;
-    Ok(rows.into_iter().map(|row| row.0).collect())
 }
 
 /// Makes the deliveries of an announcement, or holds it back when the receiver had its share of the minute.
@@ -240,12 +214,12 @@ pub(super) async fn announce(
     if admission == Admission::Send {
         return deliveries::make(transaction, tenant, receiver, configuration, document, limits.give_up_after).await;
     }
-    sqlx::query(
+    sqlx::query!(
         "INSERT INTO held_notification (tenant, receiver, notification_id) SELECT $1, $2, * FROM unnest($3::uuid[]) ON CONFLICT DO NOTHING",
+        tenant,
+        receiver,
+        &about.iter().filter_map(|notification| notification.notification_id.parse().ok()).collect::<Vec<Uuid>>()
     )
-    .bind(tenant)
-    .bind(receiver)
-    .bind(about.iter().filter_map(|notification| notification.notification_id.parse().ok()).collect::<Vec<Uuid>>())
     .execute(&mut **transaction)
     .await?;
     Ok(0)
@@ -253,44 +227,44 @@ pub(super) async fn announce(
 
 /// A receiver's pace, locked until the transaction ends.
 async fn pace(transaction: &mut Transaction<'_, Postgres>, tenant: &str, receiver: &str) -> Result<Pace, sqlx::Error> {
-    sqlx::query("INSERT INTO receiver_pace (tenant, receiver) VALUES ($1, $2) ON CONFLICT DO NOTHING")
-        .bind(tenant)
-        .bind(receiver)
+    sqlx::query!("INSERT INTO receiver_pace (tenant, receiver) VALUES ($1, $2) ON CONFLICT DO NOTHING", tenant, receiver)
         .execute(&mut **transaction)
         .await?;
-    let row = sqlx::query("SELECT * FROM receiver_pace WHERE tenant = $1 AND receiver = $2 FOR UPDATE");
-    let row = row.bind(tenant).bind(receiver).fetch_one(&mut **transaction).await?;
-    let (sent, held): (i32, i32) = (row.try_get("sent")?, row.try_get("held")?);
-    Ok(Pace { began_at: optional_timestamp(&row, "began_at")?, sent: sent.unsigned_abs(), held: held.unsigned_abs() })
+    sqlx::query!("SELECT began_at, sent, held FROM receiver_pace WHERE tenant = $1 AND receiver = $2 FOR UPDATE", tenant, receiver)
+        .map(|row| Pace { began_at: row.began_at.map(Timestamp::from), sent: row.sent.unsigned_abs(), held: row.held.unsigned_abs() })
+        .fetch_one(&mut **transaction)
+        .await
 }
 
 async fn save_pace(transaction: &mut Transaction<'_, Postgres>, tenant: &str, receiver: &str, pace: Pace) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE receiver_pace SET began_at = $3, sent = $4, held = $5 WHERE tenant = $1 AND receiver = $2")
-        .bind(tenant)
-        .bind(receiver)
-        .bind(pace.began_at.map(date))
-        .bind(pace.sent as i32)
-        .bind(pace.held as i32)
-        .execute(&mut **transaction)
-        .await
-        .map(drop)
+    sqlx::query!(
+        "UPDATE receiver_pace SET began_at = $3, sent = $4, held = $5 WHERE tenant = $1 AND receiver = $2",
+        tenant,
+        receiver,
+        pace.began_at.map(date),
+        pace.sent.cast_signed(),
+        pace.held.cast_signed()
+    )
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
 }
 
 impl Store {
     /// The summary of one receiver whose minute is over; `None` when no one is owed any.
     pub async fn summarise(&self, limits: &Limits) -> Result<Option<usize>, Failure> {
         let mut transaction = self.pool.begin().await.map_err(|error| classify(&error))?;
-        let owed: Option<(String, String, OffsetDateTime)> = sqlx::query_as(
-            "SELECT tenant, receiver, clock_timestamp() FROM receiver_pace WHERE held > 0 AND began_at <= now() - interval '1 minute'
-             ORDER BY began_at LIMIT 1 FOR UPDATE SKIP LOCKED",
+        let owed = sqlx::query!(
+            r#"SELECT tenant, receiver, clock_timestamp() AS "now!" FROM receiver_pace
+               WHERE held > 0 AND began_at <= now() - interval '1 minute' ORDER BY began_at LIMIT 1 FOR UPDATE SKIP LOCKED"#
         )
         .fetch_optional(&mut *transaction)
         .await
         .map_err(|error| classify(&error))?;
-        let Some((tenant, receiver, now)) = owed else { return Ok(None) };
-        let configuration = self.configured(&mut transaction, &tenant).await?;
-        let made =
-            summary(&mut transaction, &tenant, &receiver, &configuration, now.into(), limits).await.map_err(|error| classify(&error))?;
+        let Some(owed) = owed else { return Ok(None) };
+        let configuration = self.configured(&mut transaction, &owed.tenant).await?;
+        let making = summary(&mut transaction, &owed.tenant, &owed.receiver, &configuration, owed.now.into(), limits);
+        let made = making.await.map_err(|error| classify(&error))?;
         transaction.commit().await.map_err(|error| classify(&error))?;
         Ok(Some(made))
     }
@@ -309,14 +283,16 @@ async fn summary(
         return Ok(0);
     }
     save_pace(transaction, tenant, receiver, pace).await?;
-    let held: Vec<Uuid> = sqlx::query_scalar("DELETE FROM held_notification WHERE tenant = $1 AND receiver = $2 RETURNING notification_id")
-        .bind(tenant)
-        .bind(receiver)
-        .fetch_all(&mut **transaction)
-        .await?;
+    let held = sqlx::query_scalar!(
+        "DELETE FROM held_notification WHERE tenant = $1 AND receiver = $2 RETURNING notification_id",
+        tenant,
+        receiver
+    )
+    .fetch_all(&mut **transaction)
+    .await?;
     // Sorted for nothing but that the same summary reads the same.
-    let held: BTreeMap<Uuid, NotificationRow> = super::list::by_id(transaction, held).await?.into_iter().collect();
-    let about: Vec<&Notification> = held.values().map(|row| &row.0).collect();
+    let held: BTreeMap<Uuid, Notification> = list::by_id(transaction, &held).await?.into_iter().collect();
+    let about: Vec<&Notification> = held.values().collect();
     let document = DeliveryDocument::new(DeliveryType::Summary, Some(receiver)).about(&about);
     deliveries::make(transaction, tenant, receiver, configuration, &document, limits.give_up_after).await
 }

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use events::{Aggregate, Timestamp};
 use serde::Serialize;
-use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, Postgres, Row, Transaction};
+use sqlx::{AssertSqlSafe, Postgres, Transaction};
 use time::{Date, OffsetDateTime};
 use uuid::Uuid;
 
 use super::positions::{self, Advance};
-use super::rows::{date, timestamp};
+use super::rows::date;
 use super::{NotApplied, Store};
 use crate::adapters::document::Rfc3339;
 use crate::adapters::history_document::HistoryPoint;
@@ -70,61 +69,6 @@ impl HistoryRow {
     }
 }
 
-impl FromRow<'_, PgRow> for HistoryPoint {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self {
-            at: Rfc3339(timestamp(row, "at")?),
-            count: row.try_get("count")?,
-            mean: row.try_get("mean")?,
-            min: row.try_get("min")?,
-            max: row.try_get("max")?,
-            last: row.try_get("last")?,
-            stddev: row.try_get("stddev")?,
-            expected: row.try_get("expected")?,
-            band_low: row.try_get("band_low")?,
-            band_high: row.try_get("band_high")?,
-            max_score: row.try_get("max_score")?,
-            anomaly_id: row.try_get("anomaly_id")?,
-        })
-    }
-}
-
-const KEEP: &str = "
-    INSERT INTO device_history AS h SELECT * FROM jsonb_populate_recordset(NULL::device_history, $1)
-    ON CONFLICT (tenant, device_id, metric, seconds, window_start) DO UPDATE SET
-        revision = EXCLUDED.revision, count = EXCLUDED.count, mean = EXCLUDED.mean, min = EXCLUDED.min, max = EXCLUDED.max,
-        last = EXCLUDED.last, stddev = EXCLUDED.stddev, expected = EXCLUDED.expected, band_low = EXCLUDED.band_low,
-        band_high = EXCLUDED.band_high, max_score = EXCLUDED.max_score, anomaly_id = EXCLUDED.anomaly_id
-    WHERE h.revision < EXCLUDED.revision";
-
-/// The longest windows that a step is made of, or else the shortest there are; behind them, where the longer ones have not
-/// ended yet, the shortest.
-const READ: &str = "
-    WITH of_metric AS NOT MATERIALIZED (
-        SELECT * FROM device_history
-        WHERE tenant = $1 AND device_id = $2 AND metric = $3 AND window_start >= $4 AND window_start < $5
-    ), shortest AS MATERIALIZED (
-        SELECT seconds FROM of_metric ORDER BY seconds LIMIT 1
-    ), fitting AS MATERIALIZED (
-        SELECT coalesce((SELECT seconds FROM of_metric WHERE $6 % seconds = 0 ORDER BY seconds DESC LIMIT 1),
-                        (SELECT seconds FROM shortest)) AS seconds
-    ), long AS MATERIALIZED (
-        SELECT * FROM of_metric WHERE seconds = (SELECT seconds FROM fitting)
-    ), used AS (
-        SELECT * FROM long
-        UNION ALL
-        SELECT * FROM of_metric
-        WHERE seconds = (SELECT seconds FROM shortest) AND seconds < (SELECT seconds FROM fitting)
-          AND window_start >= (SELECT max(window_start) + make_interval(secs => max(seconds)) FROM long)
-    )
-    SELECT date_bin(make_interval(secs => $6), window_start, 'epoch') AS at, sum(count)::bigint AS count,
-           sum(mean * count) / sum(count) AS mean, min(min) AS min, max(max) AS max,
-           (array_agg(last ORDER BY window_start DESC))[1] AS last,
-           sqrt(greatest(0, sum(count * (stddev * stddev + mean * mean)) / sum(count) - (sum(mean * count) / sum(count)) ^ 2)) AS stddev,
-           avg(expected) AS expected, avg(band_low) AS band_low, avg(band_high) AS band_high, max(max_score) AS max_score,
-           (array_agg(anomaly_id ORDER BY window_start DESC) FILTER (WHERE anomaly_id IS NOT NULL))[1] AS anomaly_id
-    FROM used GROUP BY 1 ORDER BY 1";
-
 impl Store {
     /// Moves the positions and keeps the windows, each given once, unless a higher revision is there.
     pub async fn keep_windows<'a>(&self, advances: &[Advance], windows: impl Iterator<Item = &'a HistoryRow>) -> Result<(), NotApplied> {
@@ -138,7 +82,21 @@ impl Store {
             have_partition(&mut transaction, day).await?;
         }
         if !windows.is_empty() {
-            sqlx::query(KEEP).bind(Json(windows)).execute(&mut *transaction).await?;
+            sqlx::query!(
+                "INSERT INTO device_history AS h (tenant, device_id, metric, seconds, window_start, revision, count, mean, min, max, last,
+                     stddev, expected, band_low, band_high, max_score, anomaly_id)
+                 SELECT tenant, device_id, metric, seconds, window_start, revision, count, mean, min, max, last,
+                     stddev, expected, band_low, band_high, max_score, anomaly_id FROM jsonb_populate_recordset(NULL::device_history, $1)
+                 ON CONFLICT (tenant, device_id, metric, seconds, window_start) DO UPDATE SET
+                     revision = EXCLUDED.revision, count = EXCLUDED.count, mean = EXCLUDED.mean, min = EXCLUDED.min,
+                     max = EXCLUDED.max, last = EXCLUDED.last, stddev = EXCLUDED.stddev, expected = EXCLUDED.expected,
+                     band_low = EXCLUDED.band_low, band_high = EXCLUDED.band_high, max_score = EXCLUDED.max_score,
+                     anomaly_id = EXCLUDED.anomaly_id
+                 WHERE h.revision < EXCLUDED.revision",
+                Json(windows) as Json<Vec<&HistoryRow>>
+            )
+            .execute(&mut *transaction)
+            .await?;
         }
         transaction.commit().await?;
         Ok(())
@@ -146,24 +104,54 @@ impl Store {
 
     /// The points of a device's metric that there is anything in, by time.
     pub async fn history(&self, tenant: &str, device_id: &str, metric: &str, grid: &Grid) -> Result<Vec<HistoryPoint>, sqlx::Error> {
-        sqlx::query_as(READ)
-            .bind(tenant)
-            .bind(device_id)
-            .bind(metric)
-            .bind(date(grid.from))
-            .bind(date(grid.to))
-            .bind(grid.step.duration().as_secs() as i64)
-            .fetch_all(&self.pool)
-            .await
+        // The longest windows that a step is made of, or else the shortest there are; behind them, where the longer ones have not
+        // ended yet, the shortest.
+        sqlx::query_as!(
+            HistoryPoint,
+            r#"WITH of_metric AS NOT MATERIALIZED (
+                   SELECT * FROM device_history
+                   WHERE tenant = $1 AND device_id = $2 AND metric = $3 AND window_start >= $4 AND window_start < $5
+               ), shortest AS MATERIALIZED (
+                   SELECT seconds FROM of_metric ORDER BY seconds LIMIT 1
+               ), fitting AS MATERIALIZED (
+                   SELECT coalesce((SELECT seconds FROM of_metric WHERE $6::bigint % seconds = 0 ORDER BY seconds DESC LIMIT 1),
+                                   (SELECT seconds FROM shortest)) AS seconds
+               ), long AS MATERIALIZED (
+                   SELECT * FROM of_metric WHERE seconds = (SELECT seconds FROM fitting)
+               ), used AS (
+                   SELECT * FROM long
+                   UNION ALL
+                   SELECT * FROM of_metric
+                   WHERE seconds = (SELECT seconds FROM shortest) AND seconds < (SELECT seconds FROM fitting)
+                     AND window_start >= (SELECT max(window_start) + make_interval(secs => max(seconds)) FROM long)
+               )
+               SELECT date_bin(make_interval(secs => $6), window_start, 'epoch') AS "at!", sum(count)::bigint AS "count!",
+                      sum(mean * count) / sum(count) AS "mean!", min(min) AS "min!", max(max) AS "max!",
+                      (array_agg(last ORDER BY window_start DESC))[1] AS "last!",
+                      sqrt(greatest(0, sum(count * (stddev * stddev + mean * mean)) / sum(count) - (sum(mean * count) / sum(count)) ^ 2))
+                          AS "stddev!",
+                      avg(expected) AS expected, avg(band_low) AS band_low, avg(band_high) AS band_high, max(max_score) AS max_score,
+                      (array_agg(anomaly_id ORDER BY window_start DESC) FILTER (WHERE anomaly_id IS NOT NULL))[1] AS anomaly_id
+               FROM used GROUP BY 1 ORDER BY 1"#,
+            tenant,
+            device_id,
+            metric,
+            date(grid.from),
+            date(grid.to),
+            grid.step.duration().as_secs().cast_signed()
+        )
+        .fetch_all(&self.pool)
+        .await
     }
 
     /// Drops the days that ended longer than `age` ago; returns how many.
     pub async fn forget_history(&self, age: Duration) -> Result<usize, sqlx::Error> {
         let last = (OffsetDateTime::now_utc() - age).date();
-        let partitions: Vec<String> =
-            sqlx::query_scalar("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'device_history'::regclass")
-                .fetch_all(&self.pool)
-                .await?;
+        let partitions = sqlx::query_scalar!(
+            r#"SELECT inhrelid::regclass::text AS "name!" FROM pg_inherits WHERE inhparent = 'device_history'::regclass"#
+        )
+        .fetch_all(&self.pool)
+        .await?;
         let old: Vec<String> = partitions.into_iter().filter(|name| *name < partition(last)).collect();
         for name in &old {
             sqlx::query(AssertSqlSafe(format!("DROP TABLE IF EXISTS {name}"))).execute(&self.pool).await?;
@@ -179,11 +167,11 @@ fn partition(day: Date) -> String {
 /// Makes the partition of a day unless there is one. Who would make it at the same time waits.
 async fn have_partition(transaction: &mut Transaction<'_, Postgres>, day: Date) -> Result<(), sqlx::Error> {
     let name = partition(day);
-    let there = "SELECT to_regclass($1) IS NOT NULL";
-    if sqlx::query_scalar(there).bind(&name).fetch_one(&mut **transaction).await? {
+    let there = sqlx::query_scalar!(r#"SELECT to_regclass($1) IS NOT NULL AS "there!""#, name);
+    if there.fetch_one(&mut **transaction).await? {
         return Ok(());
     }
-    sqlx::query("SELECT pg_advisory_xact_lock('device_history'::regclass::oid::bigint)").execute(&mut **transaction).await?;
+    sqlx::query!("SELECT pg_advisory_xact_lock('device_history'::regclass::oid::bigint)").execute(&mut **transaction).await?;
     let (from, to) = (day, day.saturating_add(time::Duration::DAY));
     let make = format!(
         "CREATE TABLE IF NOT EXISTS {name} PARTITION OF device_history FOR VALUES FROM ('{from} 00:00:00+00') TO ('{to} 00:00:00+00')"

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use events::{Notification, NotificationState, Timestamp};
+use events::{Change, Labels, Notification, NotificationState, Severity, Timestamp};
 use sqlx::types::Json;
-use sqlx::{PgConnection, Postgres, QueryBuilder};
+use sqlx::{PgConnection, PgExecutor, Postgres, QueryBuilder};
 use uuid::Uuid;
 
 use super::Store;
-use super::rows::{NotificationRow, date};
+use super::rows::{JsonOf, NotificationRow, OptionalTime, Symbol, date};
 use crate::domain::filter::Filter;
 use crate::domain::symbol;
 
@@ -19,10 +19,30 @@ pub struct Listed {
     pub next: Option<(Timestamp, Uuid)>,
 }
 
+/// Notifications of a condition, with its parameters.
+macro_rules! notifications {
+    ($condition:literal, $($parameter:expr),+) => {
+        sqlx::query_as!(
+            Notification,
+            r#"SELECT tenant, notification_id, version, kind, state AS "state: Symbol<NotificationState>",
+                      severity AS "severity: Symbol<Severity>", device_id, group_id, title, body, dedup_key, occurrences, opened_at,
+                      updated_at, resolved_at AS "resolved_at!: OptionalTime", snoozed_until AS "snoozed_until!: OptionalTime",
+                      acknowledged_by, suppressed_by, labels AS "labels: JsonOf<Labels>", links AS "links: JsonOf<Labels>",
+                      change AS "change: JsonOf<Change>", source_event_id
+               FROM notification WHERE "# + $condition,
+            $($parameter),+
+        )
+    };
+}
+
 impl Store {
     /// Up to `limit` notifications of a tenant after `after`, by `opened_at` and id, latest first.
     pub async fn list(&self, tenant: &str, filter: &Filter, after: Option<(Timestamp, Uuid)>, limit: usize) -> Result<Listed, sqlx::Error> {
-        let mut query = QueryBuilder::new("SELECT * FROM notification WHERE tenant = ");
+        let mut query = QueryBuilder::new(
+            "SELECT tenant, notification_id, version, kind, state, severity, device_id, group_id, title, body, dedup_key, occurrences,
+                    opened_at, updated_at, resolved_at, snoozed_until, acknowledged_by, suppressed_by, labels, links, change, source_event_id
+             FROM notification WHERE tenant = ",
+        );
         query.push_bind(tenant);
         push_filter(&mut query, filter);
         if let Some((opened_at, notification_id)) = after {
@@ -42,20 +62,32 @@ impl Store {
     }
 
     pub async fn find(&self, tenant: &str, id: Uuid) -> Result<Option<Notification>, sqlx::Error> {
-        let row: Option<NotificationRow> = sqlx::query_as("SELECT * FROM notification WHERE notification_id = $1 AND tenant = $2")
-            .bind(id)
-            .bind(tenant)
-            .fetch_optional(&self.pool)
-            .await?;
-        Ok(row.map(|row| row.0))
+        one(&self.pool, tenant, id).await
     }
 }
 
+/// A notification of a tenant.
+pub(super) async fn one(executor: impl PgExecutor<'_>, tenant: &str, id: Uuid) -> Result<Option<Notification>, sqlx::Error> {
+    notifications!("notification_id = $1 AND tenant = $2", id, tenant).fetch_optional(executor).await
+}
+
 /// Notifications of whatever tenant, by their ids.
-pub(super) async fn by_id(connection: &mut PgConnection, ids: Vec<Uuid>) -> Result<HashMap<Uuid, NotificationRow>, sqlx::Error> {
-    let rows: Vec<NotificationRow> =
-        sqlx::query_as("SELECT * FROM notification WHERE notification_id = ANY($1)").bind(ids).fetch_all(connection).await?;
-    Ok(rows.into_iter().filter_map(|row| Some((row.0.notification_id.parse().ok()?, row))).collect())
+pub(super) async fn by_id(connection: &mut PgConnection, ids: &[Uuid]) -> Result<HashMap<Uuid, Notification>, sqlx::Error> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = notifications!("notification_id = ANY($1)", ids).fetch_all(connection).await?;
+    Ok(found.into_iter().filter_map(|notification| Some((notification.notification_id.parse().ok()?, notification))).collect())
+}
+
+/// What says that one of these devices is offline.
+pub(super) async fn offline(connection: &mut PgConnection, tenant: &str, devices: &[String]) -> Result<Vec<Notification>, sqlx::Error> {
+    if devices.is_empty() {
+        return Ok(Vec::new());
+    }
+    notifications!("tenant = $1 AND device_id = ANY($2) AND kind = 'device-offline' AND state <> 'RESOLVED'", tenant, devices)
+        .fetch_all(connection)
+        .await
 }
 
 fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {

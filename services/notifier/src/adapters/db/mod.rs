@@ -2,6 +2,10 @@
 //!
 //! Guarantees: a batch and its positions, rows, audit and outbox entries commit together or not at all. Whoever
 //! changes a notification holds the lock on its key's row.
+//!
+//! Statements are checked when they are compiled, by what `scripts/new-queries` wrote to `.sqlx`. Not so those that are put
+//! together while they run (`list`, `deliveries`), that make or drop tables (`history`), or that speak of temporary tables and
+//! transactions (`rebuild`): nothing could be said of them before.
 
 mod audit;
 mod batch;
@@ -11,6 +15,7 @@ mod counts;
 mod deliveries;
 mod dispatch;
 mod endpoints;
+mod entries;
 mod escalations;
 mod failure;
 mod groups;
@@ -26,6 +31,7 @@ mod snoozes;
 mod subjects;
 mod tickets;
 mod timeline;
+mod webhook_secrets;
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -33,9 +39,10 @@ use sqlx::{PgPool, Postgres, Transaction};
 
 pub use batch::{Arrival, NotApplied};
 pub use change::NotChanged;
-pub use configuration::{Edit, Entry, Kind, NotConfigured, ROUTES, Reseal};
+pub use configuration::{Edit, Kind, NotConfigured, ROUTES};
 pub use deliveries::{AttemptRow, DeliveryRow};
 pub use endpoints::{Due, Ended, Endpoint, Lease};
+pub use entries::Entry;
 pub use failure::classify;
 pub use groups::{Flushed, Limits};
 pub use history::HistoryRow;
@@ -46,6 +53,7 @@ pub use positions::Advance;
 pub use rebuild::Rebuild;
 pub use tickets::OpenedTicket;
 pub use timeline::{Place, Timeline};
+pub use webhook_secrets::Reseal;
 
 use crate::config::DatabaseConfig;
 

@@ -71,8 +71,10 @@ impl Store {
 
     /// Forgets answers that are older than that.
     pub async fn forget_answers(&self, age: Duration) -> Result<(), sqlx::Error> {
-        let forget = sqlx::query("DELETE FROM idempotency WHERE created_at < now() - make_interval(secs => $1)");
-        forget.bind(age.as_secs_f64()).execute(&self.pool).await.map(drop)
+        sqlx::query!("DELETE FROM idempotency WHERE created_at < now() - make_interval(secs => $1)", age.as_secs_f64())
+            .execute(&self.pool)
+            .await
+            .map(drop)
     }
 }
 
@@ -94,31 +96,37 @@ async fn answer(
         Told::Command { tenant, dedup_key, command } => obey(transaction, (tenant, dedup_key), command, cause, trace, outgoing).await?,
     };
     if let Some(once) = once {
-        sqlx::query("INSERT INTO idempotency (key_id, idempotency_key, body_hash, status, answer) VALUES ($1, $2, $3, 200, $4)")
-            .bind(once.key_id)
-            .bind(&once.idempotency_key)
-            .bind(&once.body_hash)
-            .bind(Json(NotificationDocument::from(&version)))
-            .execute(&mut **transaction)
-            .await?;
+        sqlx::query!(
+            "INSERT INTO idempotency (key_id, idempotency_key, body_hash, status, answer) VALUES ($1, $2, $3, 200, $4)",
+            once.key_id,
+            once.idempotency_key,
+            once.body_hash,
+            Json((&version).into()) as Json<NotificationDocument>
+        )
+        .execute(&mut **transaction)
+        .await?;
     }
     Ok(Answer::New(Box::new(version)))
 }
 
 /// What is known of a request; `None`: it is new, and nobody else works on it until the transaction ends.
 async fn before(transaction: &mut Transaction<'_, Postgres>, once: &Once) -> Result<Option<Answer>, sqlx::Error> {
-    let lock = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency ' || $1::text || ' ' || $2, 0))");
-    let locked: bool = lock.bind(once.key_id).bind(&once.idempotency_key).fetch_one(&mut **transaction).await?;
-    if !locked {
+    let locked = sqlx::query_scalar!(
+        r#"SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency ' || $1::uuid::text || ' ' || $2, 0)) AS "locked!""#,
+        once.key_id,
+        once.idempotency_key
+    );
+    if !locked.fetch_one(&mut **transaction).await? {
         return Ok(Some(Answer::InFlight));
     }
-    let known: Option<(Vec<u8>, Json<Value>)> =
-        sqlx::query_as("SELECT body_hash, answer FROM idempotency WHERE key_id = $1 AND idempotency_key = $2")
-            .bind(once.key_id)
-            .bind(&once.idempotency_key)
-            .fetch_optional(&mut **transaction)
-            .await?;
-    Ok(known.map(|(hash, Json(answer))| if hash == once.body_hash { Answer::Again(answer) } else { Answer::OtherBody }))
+    let known = sqlx::query!(
+        "SELECT body_hash, answer FROM idempotency WHERE key_id = $1 AND idempotency_key = $2",
+        once.key_id,
+        once.idempotency_key
+    )
+    .fetch_optional(&mut **transaction)
+    .await?;
+    Ok(known.map(|known| if known.body_hash == once.body_hash { Answer::Again(known.answer) } else { Answer::OtherBody }))
 }
 
 async fn pull(
@@ -146,12 +154,13 @@ async fn obey(
     trace: Option<TraceContext>,
     outgoing: &Outgoing,
 ) -> Result<Notification, NotChanged> {
-    let found: Option<String> = sqlx::query_scalar(
-        "SELECT dedup_key FROM notification WHERE tenant = $1 AND dedup_key IN ($2, $3) AND state <> 'RESOLVED' ORDER BY dedup_key = $2 DESC LIMIT 1",
+    let found = sqlx::query_scalar!(
+        "SELECT dedup_key FROM notification
+         WHERE tenant = $1 AND dedup_key IN ($2, $3) AND state <> 'RESOLVED' ORDER BY dedup_key = $2 DESC LIMIT 1",
+        tenant,
+        dedup_key,
+        key_of(dedup_key)
     )
-    .bind(tenant)
-    .bind(dedup_key)
-    .bind(key_of(dedup_key))
     .fetch_optional(&mut **transaction)
     .await?;
     let key = (tenant.to_owned(), found.ok_or(NotChanged::Missing)?);

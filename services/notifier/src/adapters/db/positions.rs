@@ -41,31 +41,28 @@ pub struct Fenced {
 impl Store {
     /// The next offset of a partition, if anything of it ever took effect.
     pub async fn position(&self, topic: &str, partition: i32) -> Result<Option<i64>, sqlx::Error> {
-        sqlx::query_scalar(r#"SELECT next_offset FROM stream_position WHERE topic = $1 AND "partition" = $2"#)
-            .bind(topic)
-            .bind(partition)
+        sqlx::query_scalar!(r#"SELECT next_offset FROM stream_position WHERE topic = $1 AND "partition" = $2"#, topic, partition)
             .fetch_optional(&self.pool)
             .await
     }
 }
 
-const MOVE: &str = r#"
-    WITH a AS (SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS a (topic, part, expected, next))
-    INSERT INTO stream_position AS p (topic, "partition", next_offset)
-    SELECT topic, part, next FROM a ORDER BY topic, part
-    ON CONFLICT (topic, "partition") DO UPDATE SET next_offset = EXCLUDED.next_offset
-    WHERE p.next_offset <= (SELECT expected FROM a WHERE a.topic = p.topic AND a.part = p."partition")
-    RETURNING p.topic, p."partition""#;
-
 pub(super) async fn advance(transaction: &mut Transaction<'_, Postgres>, advances: &[Advance]) -> Result<Result<(), Fenced>, sqlx::Error> {
-    let moved: Vec<(String, i32)> = sqlx::query_as(MOVE)
-        .bind(advances.iter().map(|advance| advance.topic.as_str()).collect::<Vec<_>>())
-        .bind(advances.iter().map(|advance| advance.partition).collect::<Vec<_>>())
-        .bind(advances.iter().map(|advance| advance.expected).collect::<Vec<_>>())
-        .bind(advances.iter().map(|advance| advance.next).collect::<Vec<_>>())
-        .fetch_all(&mut **transaction)
-        .await?;
-    let moved: HashSet<(&str, i32)> = moved.iter().map(|(topic, partition)| (topic.as_str(), *partition)).collect();
+    let moved = sqlx::query!(
+        r#"WITH a AS (SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[]) AS a (topic, part, expected, next))
+           INSERT INTO stream_position AS p (topic, "partition", next_offset)
+           SELECT topic, part, next FROM a ORDER BY topic, part
+           ON CONFLICT (topic, "partition") DO UPDATE SET next_offset = EXCLUDED.next_offset
+           WHERE p.next_offset <= (SELECT expected FROM a WHERE a.topic = p.topic AND a.part = p."partition")
+           RETURNING p.topic, p."partition""#,
+        &advances.iter().map(|advance| advance.topic.as_str()).collect::<Vec<_>>() as &[&str],
+        &advances.iter().map(|advance| advance.partition).collect::<Vec<_>>(),
+        &advances.iter().map(|advance| advance.expected).collect::<Vec<_>>(),
+        &advances.iter().map(|advance| advance.next).collect::<Vec<_>>(),
+    )
+    .fetch_all(&mut **transaction)
+    .await?;
+    let moved: HashSet<(&str, i32)> = moved.iter().map(|row| (row.topic.as_str(), row.partition)).collect();
     let refused = advances.iter().find(|advance| !moved.contains(&(advance.topic.as_str(), advance.partition)));
     Ok(refused.map_or(Ok(()), |advance| Err(Fenced { topic: advance.topic.clone(), partition: advance.partition })))
 }

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use events::Notification;
 use sqlx::pool::PoolConnection;
-use sqlx::{Connection as _, Postgres};
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection as _, Execute as _, Postgres};
 use stream::Failure;
 
-use super::audit::append_to;
-use super::subjects::save_into;
 use super::{Store, audit, classify, subjects};
 
 /// A rebuild under way: temporary tables, gone with its connection.
@@ -20,19 +20,16 @@ const BEGIN: [&str; 4] = [
     // One at a time; given up with the session.
     "SELECT pg_advisory_lock(hashtextextended('rebuild of notifications', 0))",
     "CREATE TEMPORARY TABLE new_notification (LIKE notification INCLUDING DEFAULTS)",
-    "CREATE TEMPORARY TABLE new_event (LIKE notification_event INCLUDING DEFAULTS)",
+    "CREATE TEMPORARY TABLE new_notification_event (LIKE notification_event INCLUDING DEFAULTS)",
     "CREATE UNIQUE INDEX ON pg_temp.new_notification (notification_id)",
 ];
-
-const ADD_NOTIFICATIONS: &str = concat!(save_into!("pg_temp.new_notification"), " WHERE n.version < EXCLUDED.version");
-const ADD_EVENTS: &str = append_to!("pg_temp.new_event");
 
 const FINISH: [&str; 6] = [
     "DELETE FROM notification_event",
     "DELETE FROM notification",
     "INSERT INTO notification SELECT * FROM pg_temp.new_notification",
     // The relay repeats itself: of each version one.
-    "INSERT INTO notification_event SELECT DISTINCT ON (notification_id, version) * FROM pg_temp.new_event ORDER BY notification_id, version",
+    "INSERT INTO notification_event SELECT DISTINCT ON (notification_id, version) * FROM pg_temp.new_notification_event ORDER BY notification_id, version",
     // How far a source has come is not in the topic: it stays, where it is known.
     "UPDATE notification_key SET notification_id = NULL",
     "INSERT INTO notification_key AS k (tenant, dedup_key, notification_id)
@@ -63,7 +60,9 @@ impl Rebuild {
             }
         }
         let notifications: Vec<&Notification> = highest.into_values().collect();
-        for adding in [subjects::saving(ADD_NOTIFICATIONS, &notifications), audit::appending(ADD_EVENTS, versions)] {
+        let saving = subjects::saving(&notifications).and_then(|saving| aside(saving, " WHERE n.version < EXCLUDED.version"));
+        let appending = audit::appending(versions).and_then(|appending| aside(appending, ""));
+        for adding in [saving, appending] {
             let adding = adding.map_err(|error| classify(&error))?;
             adding.execute(&mut *self.connection).await.map_err(|error| classify(&error))?;
         }
@@ -80,7 +79,7 @@ impl Rebuild {
 
     /// Versions that are not yet published, or not when this was asked; the topic has what has left since.
     pub async fn pending(&mut self) -> Result<Vec<Vec<u8>>, Failure> {
-        let pending = sqlx::query_scalar("SELECT payload FROM outbox WHERE aggregate_type = 'notification' ORDER BY id");
+        let pending = sqlx::query_scalar!("SELECT payload FROM outbox WHERE aggregate_type = 'notification' ORDER BY id");
         pending.fetch_all(&mut *self.connection).await.map_err(|error| classify(&error))
     }
 
@@ -89,10 +88,20 @@ impl Rebuild {
         for statement in FINISH {
             sqlx::query(statement).execute(&mut *self.connection).await.map_err(|error| classify(&error))?;
         }
-        let counts = sqlx::query_as("SELECT (SELECT count(*) FROM notification), (SELECT count(*) FROM notification_event)");
+        let counts = sqlx::query!(
+            r#"SELECT (SELECT count(*) FROM notification) AS "notifications!", (SELECT count(*) FROM notification_event) AS "versions!""#
+        );
+        let counts = counts.map(|row| (row.notifications, row.versions));
         let counts = counts.fetch_one(&mut *self.connection).await.map_err(|error| classify(&error))?;
         sqlx::query("COMMIT").execute(&mut *self.connection).await.map_err(|error| classify(&error))?;
         self.connection.detach().close().await.map_err(|error| classify(&error))?;
         Ok(counts)
     }
+}
+
+/// An INSERT, but into the new table beside the one it names, and with more at its end.
+fn aside(mut insert: Query<'static, Postgres, PgArguments>, more: &str) -> Result<Query<'static, Postgres, PgArguments>, sqlx::Error> {
+    let arguments = insert.take_arguments().map_err(sqlx::Error::Encode)?.unwrap_or_default();
+    let statement = insert.sql().as_str().replacen("INSERT INTO ", "INSERT INTO pg_temp.new_", 1) + more;
+    Ok(sqlx::query_with(AssertSqlSafe(statement), arguments))
 }

@@ -1,17 +1,86 @@
-//! Rows of the notification tables, and back.
+//! Columns as fields, and back.
+//!
+//! `query_as!` puts what it reads into a field by `Into`: a column `AS "state: Symbol<Severity>"` becomes a `Severity`.
 
 use events::{Change, Labels, Notification, NotificationState, Severity, Timestamp};
-use serde::Deserialize;
-use serde::de::IntoDeserializer as _;
-use sqlx::postgres::PgRow;
+use serde::de::{DeserializeOwned, IntoDeserializer as _};
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgRow, PgTypeInfo, PgValueRef};
 use sqlx::types::Json;
-use sqlx::{FromRow, Row};
+use sqlx::{Decode, FromRow, Postgres, Row, Type};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::adapters::document::{EventDocument, Rfc3339};
+use crate::adapters::document::Rfc3339;
 
-/// A row of `notification`.
+/// An enum from its Avro symbol; one of a later release is `Unknown`.
+#[derive(Debug)]
+pub(super) struct Symbol<T>(pub(super) T);
+
+impl<T> Type<Postgres> for Symbol<T> {
+    fn type_info() -> PgTypeInfo {
+        <&str as Type<Postgres>>::type_info()
+    }
+
+    fn compatible(of: &PgTypeInfo) -> bool {
+        <&str as Type<Postgres>>::compatible(of)
+    }
+}
+
+impl<T: DeserializeOwned> Decode<'_, Postgres> for Symbol<T> {
+    fn decode(value: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+        let text = <&str as Decode<Postgres>>::decode(value)?;
+        Ok(Self(T::deserialize(text.into_deserializer()).map_err(|error: serde::de::value::Error| error)?))
+    }
+}
+
+impl From<Symbol<NotificationState>> for NotificationState {
+    fn from(symbol: Symbol<Self>) -> Self {
+        symbol.0
+    }
+}
+
+impl From<Symbol<Severity>> for Severity {
+    fn from(symbol: Symbol<Self>) -> Self {
+        symbol.0
+    }
+}
+
+/// What is stored as JSON.
+#[derive(sqlx::Type)]
+#[sqlx(transparent)]
+pub(super) struct JsonOf<T>(Json<T>);
+
+impl From<JsonOf<Labels>> for Labels {
+    fn from(of: JsonOf<Self>) -> Self {
+        of.0.0
+    }
+}
+
+impl From<JsonOf<Change>> for Change {
+    fn from(of: JsonOf<Self>) -> Self {
+        of.0.0
+    }
+}
+
+/// A time, where there is one: NULL is read as well, so its column is marked `!`.
+#[derive(sqlx::Type)]
+#[sqlx(transparent)]
+pub(super) struct OptionalTime(Option<OffsetDateTime>);
+
+impl From<OptionalTime> for Option<Timestamp> {
+    fn from(time: OptionalTime) -> Self {
+        time.0.map(Timestamp::from)
+    }
+}
+
+impl From<OffsetDateTime> for Rfc3339 {
+    fn from(at: OffsetDateTime) -> Self {
+        Self(at.into())
+    }
+}
+
+/// A row of `notification`, for a statement that is put together while it runs.
 pub(super) struct NotificationRow(pub(super) Notification);
 
 impl FromRow<'_, PgRow> for NotificationRow {
@@ -21,77 +90,26 @@ impl FromRow<'_, PgRow> for NotificationRow {
             notification_id: row.try_get::<Uuid, _>("notification_id")?.to_string(),
             version: row.try_get("version")?,
             kind: row.try_get("kind")?,
-            state: state(row)?,
-            severity: severity(row)?,
+            state: row.try_get::<Symbol<_>, _>("state")?.0,
+            severity: row.try_get::<Symbol<_>, _>("severity")?.0,
             device_id: row.try_get("device_id")?,
             group_id: row.try_get("group_id")?,
             title: row.try_get("title")?,
             body: row.try_get("body")?,
             dedup_key: row.try_get("dedup_key")?,
             occurrences: row.try_get("occurrences")?,
-            opened_at: timestamp(row, "opened_at")?,
-            updated_at: timestamp(row, "updated_at")?,
-            resolved_at: optional_timestamp(row, "resolved_at")?,
-            snoozed_until: optional_timestamp(row, "snoozed_until")?,
+            opened_at: row.try_get::<OffsetDateTime, _>("opened_at")?.into(),
+            updated_at: row.try_get::<OffsetDateTime, _>("updated_at")?.into(),
+            resolved_at: row.try_get::<OptionalTime, _>("resolved_at")?.into(),
+            snoozed_until: row.try_get::<OptionalTime, _>("snoozed_until")?.into(),
             acknowledged_by: row.try_get("acknowledged_by")?,
             suppressed_by: row.try_get("suppressed_by")?,
-            labels: row.try_get::<Json<Labels>, _>("labels")?.0,
-            links: row.try_get::<Json<Labels>, _>("links")?.0,
-            change: row.try_get::<Json<Change>, _>("change")?.0,
+            labels: row.try_get::<Json<_>, _>("labels")?.0,
+            links: row.try_get::<Json<_>, _>("links")?.0,
+            change: row.try_get::<Json<_>, _>("change")?.0,
             source_event_id: row.try_get::<Uuid, _>("source_event_id")?.to_string(),
         }))
     }
-}
-
-/// A row of `notification_event`.
-pub(super) struct EventRow(pub(super) EventDocument);
-
-impl FromRow<'_, PgRow> for EventRow {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        Ok(Self(EventDocument {
-            version: row.try_get("version")?,
-            at: Rfc3339(timestamp(row, "at")?),
-            state: state(row)?,
-            severity: severity(row)?,
-            occurrences: row.try_get("occurrences")?,
-            change: change(row)?,
-            source_event_id: row.try_get::<Uuid, _>("source_event_id")?.to_string(),
-            snoozed_until: optional_timestamp(row, "snoozed_until")?.map(Rfc3339),
-        }))
-    }
-}
-
-pub(super) fn state(row: &PgRow) -> Result<NotificationState, sqlx::Error> {
-    symbol(row, "state")
-}
-
-pub(super) fn severity(row: &PgRow) -> Result<Severity, sqlx::Error> {
-    symbol(row, "severity")
-}
-
-pub(super) fn timestamp(row: &PgRow, column: &str) -> Result<Timestamp, sqlx::Error> {
-    row.try_get::<OffsetDateTime, _>(column).map(Timestamp::from)
-}
-
-pub(super) fn optional_timestamp(row: &PgRow, column: &str) -> Result<Option<Timestamp>, sqlx::Error> {
-    Ok(row.try_get::<Option<OffsetDateTime>, _>(column)?.map(Timestamp::from))
-}
-
-/// What was done, from the columns of `notification_event`.
-pub(super) fn change(row: &PgRow) -> Result<Change, sqlx::Error> {
-    Ok(Change {
-        action: row.try_get("action")?,
-        actor: row.try_get("actor")?,
-        reason: row.try_get("reason")?,
-        trace_id: row.try_get("trace_id")?,
-    })
-}
-
-/// An enum from its Avro symbol; one of a later release is `Unknown`.
-pub(super) fn symbol<'row, T: Deserialize<'row>>(row: &'row PgRow, column: &str) -> Result<T, sqlx::Error> {
-    let text: &str = row.try_get(column)?;
-    T::deserialize(text.into_deserializer())
-        .map_err(|error: serde::de::value::Error| sqlx::Error::ColumnDecode { index: column.to_owned(), source: Box::new(error) })
 }
 
 /// For a query: a time that no calendar has is the epoch.

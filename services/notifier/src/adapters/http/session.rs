@@ -190,7 +190,7 @@ impl Session {
             span.set("messaging.message.id", frame.notification.event_id().to_string());
             span
         });
-        self.ready.push_back(frames::event("notification", Some(&self.position), &frame.data));
+        self.ready.push_back(frames::event("notification", Some(&self.position), frame.data()));
         drop(span);
     }
 

@@ -55,6 +55,8 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::OnceLock;
+
     use events::Notification;
 
     use super::*;
@@ -62,8 +64,7 @@ mod tests {
     fn frame(partition: i32, offset: i64) -> Frame {
         let example = include_str!("../../../../../schemas/golden/notification-1.json");
         let notification: Notification = serde_json::from_str(example).unwrap();
-        let (notification, data) = (Arc::new(notification), axum::body::Bytes::new());
-        Frame { partition, offset, notification, data, trace: None, position: Arc::default() }
+        Frame { partition, offset, notification: Arc::new(notification), data: OnceLock::new(), trace: None, position: Arc::default() }
     }
 
     fn offsets(frames: &[Arc<Frame>]) -> Vec<(i32, i64)> {
