@@ -98,7 +98,11 @@ api() {
 }
 
 # publish QOS TOPIC PAYLOAD
-publish() { mosquitto_pub -h 127.0.0.1 -p "${PORT[mosquitto]}" -q "$1" -t "$2" -m "$3"; }
+publish() {
+  local at
+  mapfile -t at < <(mqtt_device)
+  mosquitto_pub "${at[@]}" -q "$1" -t "$2" -m "$3"
+}
 
 # reading DEVICE TEMPERATURE: the plain JSON any device sends, now.
 reading() { printf '{"device_id": "%s", "temperature": %s, "timestamp": %s}' "$1" "$2" "$(date +%s.%6N)"; }

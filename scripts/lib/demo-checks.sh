@@ -30,6 +30,7 @@ check_demo() {
   check "a malformed request body is a 4xx problem" body_is_refused check-qos-2
   check "10,000 readings, 300 alerts: publish to stream" probe
   for name in "${SERVICES[@]}"; do check "$name still runs" is_running "$name"; done
+  if is_secured; then check_refusals; fi
   end_check
 }
 

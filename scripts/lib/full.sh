@@ -1,6 +1,6 @@
 # What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory notifier-kills arm64 images kubernetes telemetry rights new-service backup upgrade'
+FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory notifier-kills arm64 images kubernetes telemetry secured new-service backup upgrade'
 
 # full_NAME runs a part; lacks_NAME, where there is one, prints what the machine lacks for it.
 full() {
@@ -32,8 +32,8 @@ full_new_service() {
   check_new_service
 }
 
-# The users made from schemas/topics.yaml, on a broker that denies what is not allowed.
-full_rights() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/kafka-rights.sh"; }
+# The demo with TLS, a name and a password on every connection, and with the rights of schemas/topics.yaml and no more.
+full_secured() { FIELDWATCH_SECURED=1 FIELDWATCH_PROFILE=dev "$SCRIPTS/demo" --yes --check; }
 
 # The backup that k8s/README.md describes, taken under load and restored.
 full_backup() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/backup-check.sh"; }

@@ -2,7 +2,7 @@
 # Each server has NAME_start (returns when ready), NAME_answers and NAME_stop in a file of its own.
 
 LIB=$(dirname "${BASH_SOURCE[0]}")
-for part in log instance ports process packages downloads render kafka postgres registry mosquitto containers; do
+for part in log instance ports process packages downloads render secured kafka postgres registry mosquitto containers; do
   # shellcheck source=/dev/null
   source "$LIB/$part.sh"
 done
@@ -13,7 +13,7 @@ SERVERS=(kafka registry postgres mosquitto)
 server_ports() {
   case $1 in
     kafka) printf '%s\n' kafka controller ;;
-    registry) printf '%s\n' registry management ;;
+    registry) printf '%s\n' registry management && if is_secured; then echo registry-backend; fi ;;
     *) echo "$1" ;;
   esac
 }
@@ -31,10 +31,12 @@ infra_up() {
   require_own_folder
   lock_instance
   require_same_ports
+  require_same_security
   mapfile -t ports < <(stopped_ports)
   require_free_ports "${ports[@]}" || exit 1
   require_packages "${SERVER_PACKAGES[@]}"
   fetch jvm native
+  prepare_security
   save_ports
   start_servers
   unlock_instance
@@ -77,7 +79,7 @@ require_no_services() {
   local file name
   for file in "$PIDS"/*; do
     name=${file##*/}
-    [[ " ${SERVERS[*]} " == *" $name "* ]] || ! is_running "$name" || die "$name still runs in instance $INSTANCE: scripts/down --purge stops it too"
+    [[ " ${SERVERS[*]} registry-proxy " == *" $name "* ]] || ! is_running "$name" || die "$name still runs in instance $INSTANCE: scripts/down --purge stops it too"
   done
 }
 
@@ -121,15 +123,17 @@ infra_env() {
   recall_ports
   [[ -s $password_file ]] || die "instance $INSTANCE was never up: run $(instance_prefix)scripts/infra up first"
   database=postgres://fieldwatch@127.0.0.1:${PORT[postgres]}/fieldwatch
+  if is_secured; then database+="?sslmode=verify-full&sslrootcert=$CERTS/ca.crt"; fi
   export_line FIELDWATCH__KAFKA__BROKERS "127.0.0.1:${PORT[kafka]}"
   export_line FIELDWATCH__REGISTRY__URL "$(registry_url)"
-  export_line MQTT_BRIDGE__MQTT__URL "mqtt://127.0.0.1:${PORT[mosquitto]}"
+  export_line MQTT_BRIDGE__MQTT__URL "$(mqtt_url)"
   for prefix in NOTIFIER OUTBOX_RELAY; do
     export_line "${prefix}__DATABASE__URL" "$database"
     export_line "${prefix}__DATABASE__PASSWORD_FILE" "$password_file"
   done
   export_line ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY "$ONNXRUNTIME_LIBRARY"
   export_line FIELDWATCH_TEST_POSTGRES_URL "postgres://fieldwatch:$(<"$password_file")@127.0.0.1:${PORT[postgres]}/postgres"
+  if is_secured; then secured_env; fi
   if mosquitto_program >/dev/null; then export_line FIELDWATCH_TEST_MOSQUITTO "$(mosquitto_program)"; fi
 }
 

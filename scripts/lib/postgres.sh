@@ -1,7 +1,7 @@
 # PostgreSQL: a cluster of our own, never as root; role and database `fieldwatch`, and a database for the registry.
 
 postgres_start() {
-  local bin cluster password_file wal_level=${FIELDWATCH_POSTGRES_WAL_LEVEL:-replica} replication=NOREPLICATION
+  local bin cluster password_file secured=() wal_level=${FIELDWATCH_POSTGRES_WAL_LEVEL:-replica} replication=NOREPLICATION
   [[ $wal_level != logical ]] || replication=REPLICATION
   server_folder postgres postgres
   cluster=$FOLDER/cluster
@@ -20,9 +20,14 @@ postgres_start() {
   fi
   render postgresql.conf "$FOLDER/postgresql.conf" POSTGRES_PORT="${PORT[postgres]}"
   chmod 644 "$FOLDER/postgresql.conf"
+  if is_secured; then
+    secured_copies postgres postgres
+    install -m 644 <(echo 'hostssl all all 127.0.0.1/32 scram-sha-256') "$FOLDER/pg_hba.conf"
+    secured=(-c ssl=on -c ssl_cert_file="$FOLDER/postgres.crt" -c ssl_key_file="$FOLDER/postgres.key" -c hba_file="$FOLDER/pg_hba.conf")
+  fi
   wait_until_reaped "$cluster"
   start_process postgres "${AS_USER[@]}" "$bin/postgres" -D "$cluster" -c config_file="$FOLDER/postgresql.conf" \
-    -c fsync="${FIELDWATCH_POSTGRES_FSYNC:-on}" -c wal_level="$wal_level"
+    -c fsync="${FIELDWATCH_POSTGRES_FSYNC:-on}" -c wal_level="$wal_level" "${secured[@]}"
   wait_until_ready postgres 60 postgres_answers
   PGPASSWORD=$(<"$DATA/postgres-admin-password") psql_as postgres postgres -q -v password="$(<"$password_file")" \
     -v replication="$replication" <<'SQL' || die "role and databases could not be made"

@@ -41,8 +41,7 @@ export_environment() {
   export NOTIFIER__SECRETS__KEY_FILE
 }
 
-mqtt_url() { echo "mqtt://127.0.0.1:${PORT[mosquitto]}"; }
-api_url() { echo "http://127.0.0.1:${PORT[notifier-api]}"; }
+api_url() { echo "$(is_secured && echo https || echo http)://127.0.0.1:${PORT[notifier-api]}"; }
 api_key_file() { secret_file api-key fw_; }
 
 # Takes the place of the calling shell, so that a background job is the program itself.
@@ -55,6 +54,7 @@ exec_fieldctl() {
 fieldctl() { (exec_fieldctl "$@"); }
 
 apply_topics_and_schemas() {
+  apply_rights || die "the rights could not be given to Kafka's users"
   fieldctl topics apply >&2 || die "the topics could not be applied"
   fieldctl schemas apply >&2 || die "the schemas could not be applied"
 }

@@ -6,6 +6,7 @@ pub(crate) mod golden;
 pub(crate) mod lag;
 pub(crate) mod probe;
 pub(crate) mod replay;
+mod rights;
 pub(crate) mod schemas;
 pub(crate) mod simulate;
 pub(crate) mod strimzi;

@@ -4,6 +4,7 @@ use anyhow::Context as _;
 use clap::Subcommand;
 use stream::admin::{Admin, Catalogue, Difference, Topic};
 
+use super::rights;
 use crate::context::{Context, wrong_usage};
 use crate::{FAILURE, SUCCESS};
 
@@ -17,6 +18,8 @@ pub(crate) enum Command {
     },
     /// Print what is different in the cluster; exits 1 when anything is
     Diff,
+    /// Print who may do what, a line for each call of `kafka-acls --add`
+    Rights,
     /// Delete every topic under the configured prefix
     #[command(hide = true)]
     Delete {
@@ -30,7 +33,8 @@ pub(crate) enum Command {
 const BROKER_DEFAULT: i32 = -1;
 
 pub(crate) async fn run(command: &Command, context: &mut Context<'_>) -> anyhow::Result<u8> {
-    let wanted = Catalogue::parse(events::topics::CATALOGUE)?.topics(&context.config.kafka);
+    let catalogue = Catalogue::parse(events::topics::CATALOGUE)?;
+    let wanted = catalogue.topics(&context.config.kafka);
     if let Command::Delete { yes } = command
         && (!yes || context.config.kafka.topic_prefix.is_empty())
     {
@@ -40,6 +44,7 @@ pub(crate) async fn run(command: &Command, context: &mut Context<'_>) -> anyhow:
     let done = match command {
         Command::Apply { replication } => apply(&admin, &wanted, replication.unwrap_or(BROKER_DEFAULT), context).await,
         Command::Diff => diff(&admin, &wanted, context).await,
+        Command::Rights => rights(&catalogue, context),
         Command::Delete { .. } => delete(&admin, &wanted, context).await,
     };
     done.with_context(|| format!("Kafka at {brokers}"))
@@ -69,6 +74,15 @@ async fn diff(admin: &Admin, wanted: &[Topic], context: &mut Context<'_>) -> any
     let rows: Vec<[String; 4]> = differences.into_iter().map(row).collect();
     context.out.table(["TOPIC", "WHAT", "WANTED", "FOUND"], &rows)?;
     Ok(FAILURE)
+}
+
+fn rights(catalogue: &Catalogue, context: &mut Context<'_>) -> anyhow::Result<u8> {
+    for user in rights::users(catalogue.declared(), &context.config.kafka) {
+        for line in rights::as_arguments(&user) {
+            context.out.line(line)?;
+        }
+    }
+    Ok(SUCCESS)
 }
 
 fn row(difference: Difference) -> [String; 4] {

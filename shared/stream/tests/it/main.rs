@@ -6,6 +6,7 @@ mod beside;
 mod busy;
 mod driver;
 mod operator;
+mod side_by_side;
 mod sink;
 mod source;
 mod spool;

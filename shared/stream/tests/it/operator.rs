@@ -27,7 +27,7 @@ pub(crate) struct EveryTenth;
 
 #[derive(Default, Serialize, Deserialize)]
 pub(crate) struct Count {
-    readings: u64,
+    pub(crate) readings: u64,
     last: Option<Timestamp>,
 }
 
@@ -110,13 +110,25 @@ pub(crate) fn start_through<O: Operator>(
     operators: watch::Receiver<Arc<O>>,
     config: OperatorConfig,
 ) -> Running {
-    let (kafka, own, shutdown) = (kit.kafka.clone(), kit.registry.clone(), Shutdown::new());
+    let own = kit.registry.clone();
+    start_writing(kit, registry, operators, config, async move |writer| writer.with::<DeviceStatus>(&own).await.unwrap())
+}
+
+/// As [`start_through`], with the writers of `events`.
+pub(crate) fn start_writing<O: Operator>(
+    kit: &Kit,
+    registry: Registry,
+    operators: watch::Receiver<Arc<O>>,
+    config: OperatorConfig,
+    events: impl AsyncFnOnce(EventWriter) -> EventWriter + Send + 'static,
+) -> Running {
+    let (kafka, shutdown) = (kit.kafka.clone(), Shutdown::new());
     let (stop, health) = (shutdown.clone(), Health::default());
     let (checks, started) = (health.clone(), health.check("started"));
     let thread = std::thread::spawn(move || {
         tokio::runtime::Runtime::new().unwrap().block_on(async {
             let mut supervisor = Supervisor::new(stop);
-            let writer = EventWriter::new(STAGE, &kafka).with::<DeviceStatus>(&own).await.unwrap();
+            let writer = events(EventWriter::new(STAGE, &kafka)).await;
             let context = OperatorContext { kafka, registry, writer, config };
             stream::operator::start(&operators, &context, &checks, &mut supervisor);
             started.ready();
