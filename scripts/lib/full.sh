@@ -1,6 +1,6 @@
 # What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory notifier-kills arm64 images kubernetes telemetry secured new-service backup upgrade'
+FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory notifier-kills arm64 compose kubernetes telemetry secured new-service backup upgrade release'
 
 # full_NAME runs a part; lacks_NAME, where there is one, prints what the machine lacks for it.
 full() {
@@ -20,8 +20,12 @@ full() {
   ((known)) || die_usage "test: --full knows: $FULL_PARTS"
 }
 
-lacks_images() { source "$SCRIPTS/lib/images.sh" && engine_runs || echo "no container engine answers (docker info)"; }
-full_images() { source "$SCRIPTS/lib/images.sh" && build_images; }
+# docker-compose.yml from nothing, with images built here.
+lacks_compose() { source "$SCRIPTS/lib/images.sh" && source "$SCRIPTS/lib/engine.sh" && engine_lacks; }
+full_compose() { ASSUME_YES=1 bash "$SCRIPTS/lib/compose-check.sh"; }
+
+# What a release is made of.
+full_release() { "$SCRIPTS/release" --check --yes; }
 
 # What watches the suite: a real collector and a real Prometheus, the dashboards' queries, faults and their alerts.
 full_telemetry() { ASSUME_YES=1 FIELDWATCH_PROFILE=dev bash "$SCRIPTS/lib/telemetry-live.sh"; }

@@ -1,19 +1,19 @@
 # Checks of docker-compose.yml and the images. The compose plugin is built from its Go module where docker has none;
-# images build only where an engine runs.
+# images build only where an engine runs (engine.sh starts one).
 
 COMPOSE_VERSION=v5.5.1
 TOOLS=$CACHE/tools
 
 # compose_plugin: prints a program that understands `config`; fails when there is none and no Go to build it with.
 compose_plugin() {
-  local plugin=$TOOLS/docker-compose-$COMPOSE_VERSION
   if docker compose version >/dev/null 2>&1; then
     echo docker compose
     return
   fi
-  build_go_tool "$plugin" "github.com/docker/compose/v5/cmd@$COMPOSE_VERSION" || return 1
-  echo "$plugin"
+  build_compose && echo "$TOOLS/docker-compose-$COMPOSE_VERSION"
 }
+
+build_compose() { build_go_tool "$TOOLS/docker-compose-$COMPOSE_VERSION" "github.com/docker/compose/v5/cmd@$COMPOSE_VERSION"; }
 
 # build_go_tool FILE PACKAGE@VERSION: unless FILE is there, in a module of its own, so that its own pinned dependencies
 # are used. One at a time, whoever asks.

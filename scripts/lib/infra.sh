@@ -45,7 +45,7 @@ infra_up() {
 # The data folder is deleted as a whole by a purge, so it must never be a folder that holds anything else.
 require_own_folder() {
   [[ -d $DATA && ! -f $DATA/ports ]] || return 0
-  [[ -z $(find "$DATA" -mindepth 1 -maxdepth 1 ! -name lock -print -quit) ]] ||
+  [[ -z $(find "$DATA" -mindepth 1 -maxdepth 1 ! -name lock ! -name logs ! -name pids -print -quit) ]] ||
     die "$DATA is not empty and not the data folder of an instance: choose another FIELDWATCH_DATA"
 }
 
