@@ -118,8 +118,15 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
 }
 
-fn push_any(query: &mut QueryBuilder<Postgres>, column: &'static str, values: Vec<String>) {
-    if !values.is_empty() {
-        query.push(" AND ").push(column).push(" = ANY(").push_bind(values).push(")");
+fn push_any(query: &mut QueryBuilder<Postgres>, column: &'static str, mut values: Vec<String>) {
+    match values.len() {
+        0 => {}
+        // Told apart for the planner: of one value an index has the list's order, of an array it does not know that.
+        1 => {
+            query.push(" AND ").push(column).push(" = ").push_bind(values.remove(0));
+        }
+        _ => {
+            query.push(" AND ").push(column).push(" = ANY(").push_bind(values).push(")");
+        }
     }
 }
