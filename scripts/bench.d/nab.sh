@@ -25,6 +25,10 @@ bench() {
   if [[ ! -x $venv/bin/python ]]; then
     python3 -m venv "$venv" && "$venv/bin/pip" -q install -r "$model/requirements.txt"
   fi
+  local found=$ROOT/target/bench/nab
+  mkdir -p "$found"
+  "$BENCHES/report.py" --machine "$found/machine.json"
   "$venv/bin/python" "$model/evaluate.py" --corpus "$corpus" --scorer "$scorer" --detector "$BIN/anomaly-detector" \
-    --out "$ROOT/target/bench/nab.json" "${arguments[@]}"
+    --out "$found/found.json" "${arguments[@]}"
+  "$BENCHES/nab.py" "$found/found.json" "$found/machine.json" "$ROOT/target/bench/nab.json"
 }

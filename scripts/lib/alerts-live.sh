@@ -9,6 +9,7 @@ faults_are_possible() {
   export MQTT_BRIDGE__SPOOL__FOLDER=$DATA/spool MQTT_BRIDGE__SPOOL__SIZE='256 KiB'
   export MQTT_BRIDGE__MQTT__MAX_PACKET_SIZE='64 KiB' MQTT_BRIDGE__LIMITS__PAYLOAD='32 KiB'
   export NOTIFIER__DELIVERY__FIRST_RETRY=200ms NOTIFIER__DELIVERY__ALLOWED_NETWORKS='["127.0.0.0/8"]'
+  export DEVICE_COMMANDS__COMMANDS__TIMEOUT=1s DEVICE_COMMANDS__RETRY__FIRST=300ms DEVICE_COMMANDS__BREAKER__OPEN=10s
   export OUTBOX_RELAY__RETRY__ATTEMPTS=2 ANOMALY_DETECTOR__GROUP__STUCK_AFTER=2h
 }
 
@@ -54,6 +55,7 @@ check_alerts() {
   kafka_is_away
   a_row_that_kafka_refuses
   a_receiver_that_fails
+  a_device_that_does_nothing
   too_much_at_once
   a_restart_with_many_devices
   a_restart_with_other_rules
@@ -75,7 +77,7 @@ scrape_again() {
 tell() { api POST /events "{\"action\": \"trigger\", \"dedup_key\": \"$1\", \"title\": \"$1\", \"severity\": \"CRITICAL\"}" | tail -n 1 | grep -q '^2'; }
 
 kafka_is_away() {
-  stop_process kafka 30
+  kafka_stop
   check "a notification is taken while Kafka is away" eventually 20 tell "while Kafka is away"
   raises "Kafka being away" Spooling
   raises "Kafka being away" Failing
@@ -113,6 +115,28 @@ class Receiver(http.server.BaseHTTPRequestHandler):
         self.end_headers()
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Receiver).serve_forever()' "$port"
   clears "it answers" BreakerOpen
+}
+
+# It reports its state, and does nothing of what it is told; then another lamp hangs there.
+a_device_that_does_nothing() {
+  lamp_that --misbehave never=1
+  check "a device that does nothing is known" eventually 30 switch_ends_as 2
+  for _ in 1 2; do switch_ends_as 2; done
+  raises "a device that does nothing of what it is told" DeviceBreakerOpen
+  stop_process lamp 10
+  lamp_that
+  check "another does it, when it is tried" eventually 30 switch_ends_as 0
+  clears "it does what it is told" DeviceBreakerOpen
+  stop_process lamp 10
+}
+
+lamp_that() { start_background lamp "$BIN/fieldctl" simulate --mqtt "$(mqtt_url)" --prefix lamp --devices 1 --rate 1 --actuators "$@"; }
+
+# switch_ends_as STATUS: 0 verified, 2 timed out.
+switch_ends_as() {
+  local status=0 off='{"power": "off"}'
+  fieldctl command send lamp-001 set --arguments "$off" --desired-state "$off" --api "$(api_url)" --key-file "$(api_key_file)" --wait || status=$?
+  ((status == $1))
 }
 
 too_much_at_once() {

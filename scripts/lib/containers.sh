@@ -26,11 +26,13 @@ containers_status() {
   return $status
 }
 
-compose() {
+compose() { FIELDWATCH_POSTGRES_PASSWORD=$(<"$(secret_file postgres-password)") in_compose "$@"; }
+
+# The same with whatever passwords it makes itself.
+in_compose() {
+  local name
   (
     for name in "${!PORT[@]}"; do export "$(port_variable "$name")=${PORT[$name]}"; done
-    FIELDWATCH_POSTGRES_PASSWORD=$(<"$(secret_file postgres-password)")
-    export FIELDWATCH_POSTGRES_PASSWORD
     docker compose -p "fieldwatch-$INSTANCE" -f "$ROOT/docker-compose.yml" "$@"
   )
 }

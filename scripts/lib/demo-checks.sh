@@ -29,6 +29,8 @@ check_demo() {
   check "a request without a key is refused" is_refused 401 -H 'Accept: application/json'
   check "a malformed request body is a 4xx problem" body_is_refused check-qos-2
   check "10,000 readings, 300 alerts: publish to stream" probe
+  check "a scene of 50 lamps, 4 of which do not obey, ends within 6 s and says which" a_scene_is_played
+  check "no secret stands in a log or a metric" no_secret_is_told
   for name in "${SERVICES[@]}"; do check "$name still runs" is_running "$name"; done
   if is_secured; then check_refusals; fi
   end_check
@@ -78,6 +80,45 @@ body_is_refused() {
   id=$(notification_of "$1") || return 1
   status=$(api POST "/notifications/$id/resolve" '{"reason": ' | tail -n 1)
   [[ $status == 4* ]] || { echo "status $status" && return 1; }
+}
+
+# Lamps of their own; the first is late, the second answers twice, the next three do something else, nothing, and cannot.
+a_scene_is_played() {
+  local played=$DATA/scene.json member members='' number status
+  start_background lamps "$BIN/fieldctl" simulate --mqtt "$(mqtt_url)" --prefix lamp --devices 50 --rate 5 \
+    --actuators --misbehave late=1,twice=1,wrong=1,never=1,error=1
+  for number in $(seq -w 1 50); do
+    member="{\"device_id\": \"lamp-0$number\", \"name\": \"set\", \"arguments\": {\"power\": \"off\"}, \"desired_state\": {\"power\": \"off\"}}"
+    members+="${members:+, }$member"
+  done
+  status=$(api PUT /scenes/movie_mode "{\"members\": [$members]}" | tail -n 1)
+  [[ $status == 20[01] ]] || { echo "status $status" && return 1; }
+  eventually 30 has_states 50 || { echo "not every lamp has reported" && return 1; }
+  # 1: some of it failed.
+  fieldctl scene run movie_mode --api "$(api_url)" --key-file "$(api_key_file)" --wait --timeout 6s --json >"$played" || (($? == 1)) || return 1
+  stop_process lamps 10
+  python3 - "$played" <<'PYTHON'
+import json, sys
+run = [json.loads(line) for line in open(sys.argv[1])][-1]
+ended = [command["state"] for command in run["commands"]]
+print({state: ended.count(state) for state in sorted(set(ended))})
+sys.exit(ended != ["TIMED_OUT", "VERIFIED", "TIMED_OUT", "TIMED_OUT", "FAILED"] + ["VERIFIED"] * 45)
+PYTHON
+}
+
+has_states() { (($(fieldctl tail telemetry.device-state.v1 --from-beginning --timeout 2s --json 2>/dev/null | grep -c '"lamp-') >= $1)); }
+
+# Keys and passwords of this instance, each in a file of its own.
+no_secret_is_told() {
+  local file name told=0
+  for name in "${SERVICES[@]}"; do curl -fsS --noproxy '*' "http://127.0.0.1:${PORT[$name]}/metrics" >"$LOGS/$name.metrics" || return 1; done
+  while read -r file; do
+    if grep -rlF -f "$file" "$LOGS"; then
+      echo "holds $(basename "$file")"
+      told=1
+    fi
+  done < <(find "$DATA" -maxdepth 1 -type f \( -name '*password*' -o -name 'api-key' -o -name '*secrets-key' \) -size +0)
+  ((told == 0))
 }
 
 probe() {

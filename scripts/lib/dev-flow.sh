@@ -7,6 +7,7 @@ output_topic() {
     temperature-alert) echo alerts.temperature.v1 ;;
     anomaly-detector) echo anomalies.v1 ;;
     outbox-relay) echo notifications.v1 ;;
+    device-commands) echo command-results.v1 ;;
   esac
 }
 
@@ -22,6 +23,7 @@ feed() {
       ;;
     notifier) fieldctl simulate --into alerts.temperature.v1 "${burst[@]}" >&2 ;;
     outbox-relay) insert_outbox_rows 20 ;;
+    device-commands) fieldctl simulate --into commands.v1 "${burst[@]}" >&2 ;;
     *) fieldctl simulate --into telemetry.readings.v1 "${burst[@]}" >&2 ;;
   esac
 }

@@ -1,6 +1,6 @@
 # What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-FULL_PARTS='chaos outbox-model debezium bridge-faults bridge-memory notifier-kills arm64 compose kubernetes telemetry secured new-service backup upgrade release'
+FULL_PARTS='chaos nemesis fuzz outbox-model debezium bridge-faults bridge-memory command-kills notifier-kills arm64 compose kubernetes telemetry secured new-service backup upgrade release'
 
 # full_NAME runs a part; lacks_NAME, where there is one, prints what the machine lacks for it.
 full() {
@@ -72,6 +72,18 @@ full_chaos() {
     seeded FIELDWATCH_TEST_SEEDS=200 FIELDWATCH_TEST_READINGS=100000 -- -p temperature-alert --release --test it chaos::
 }
 
+# Every scenario of scripts/chaos for a short while, with a new seed.
+full_nemesis() {
+  scripts_infra down || return
+  env -u FIELDWATCH_INSTANCE -u FIELDWATCH_PORT_OFFSET -u FIELDWATCH_POSTGRES_FSYNC FIELDWATCH_PROFILE=dev \
+    "$SCRIPTS/chaos" --scenario each --scenario all --seconds 30
+}
+
+# What reads bytes from outside, longer than in the ordinary run.
+full_fuzz() {
+  (cd "$ROOT" && FIELDWATCH_FUZZ_SECONDS=30 cargo test --workspace --locked fuzz -- --nocapture)
+}
+
 # Interleaved transactions, killed and cut-off relays, clocks that differ.
 full_outbox_model() { seeded FIELDWATCH_TEST_SEEDS=500 -- -p outbox-relay --test it model::; }
 
@@ -91,6 +103,9 @@ full_bridge_faults() { seeded FIELDWATCH_TEST_FULL=1 -- -p mqtt-bridge --test it
 
 # Ten minutes with Kafka away and the spool full, one with Kafka slow.
 full_bridge_memory() { seeded FIELDWATCH_TEST_FULL=1 -- -p mqtt-bridge --test it memory; }
+
+# Commands from the API to devices, while all between them are killed, paused and restarted.
+full_command_kills() { seeded FIELDWATCH_TEST_SEEDS=100 -- -p device-commands --test it chaos::; }
 
 # 10,000 alerts while one of two notifiers is killed again and again.
 full_notifier_kills() { seeded FIELDWATCH_TEST_ALERTS=10000 -- -p notifier --test it kills::; }

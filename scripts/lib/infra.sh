@@ -1,5 +1,6 @@
 # The four servers together. What a script calls: infra_up, infra_down, infra_status, infra_env.
-# Each server has NAME_start (returns when ready), NAME_answers and NAME_stop in a file of its own.
+# Each kind of server has KIND_start (returns when ready), KIND_answers and KIND_stop in a file of its own; they are given the
+# server's name, for Kafka may have several.
 
 LIB=$(dirname "${BASH_SOURCE[0]}")
 for part in log instance ports process packages downloads render secured kafka postgres registry mosquitto containers; do
@@ -7,18 +8,21 @@ for part in log instance ports process packages downloads render secured kafka p
   source "$LIB/$part.sh"
 done
 
-SERVERS=(kafka registry postgres mosquitto)
+mapfile -t SERVERS < <(kafka_nodes && printf '%s\n' registry postgres mosquitto)
+
+# server VERB NAME: kafka-2 is of the kind kafka.
+server() { "${2%%-*}_$1" "$2"; }
 
 # server_ports NAME: the names of the ports it listens on, one a line.
 server_ports() {
   case $1 in
-    kafka) printf '%s\n' kafka controller ;;
+    kafka*) kafka_ports "$1" ;;
     registry) printf '%s\n' registry management && if is_secured; then echo registry-backend; fi ;;
     *) echo "$1" ;;
   esac
 }
 
-server_is_up() { is_running "$1" && "${1}_answers"; }
+server_is_up() { is_running "$1" && server answers "$1"; }
 
 # Names of the ports that `up` would take.
 stopped_ports() {
@@ -32,6 +36,7 @@ infra_up() {
   lock_instance
   require_same_ports
   require_same_security
+  require_same_brokers
   mapfile -t ports < <(stopped_ports)
   require_free_ports "${ports[@]}" || exit 1
   require_packages "${SERVER_PACKAGES[@]}"
@@ -61,8 +66,9 @@ require_same_ports() {
 
 # All at the same time; only the registry waits, for its database.
 start_servers() {
-  local began=$SECONDS jobs=() job status=0
-  ( start_server kafka ) & jobs+=($!)
+  local began=$SECONDS jobs=() job node status=0
+  kafka_prepare
+  for node in $(kafka_nodes); do ( start_server "$node" ) & jobs+=($!); done
   ( start_server postgres; start_server registry ) & jobs+=($!)
   ( start_server mosquitto ) & jobs+=($!)
   for job in "${jobs[@]}"; do wait "$job" || status=1; done
@@ -71,7 +77,7 @@ start_servers() {
 }
 
 start_server() {
-  if is_running "$1"; then wait_until_ready "$1" 60 "${1}_answers"; else "${1}_start"; fi
+  if is_running "$1"; then wait_until_ready "$1" 60 server answers "$1"; else server start "$1"; fi
 }
 
 # A purge deletes the pid files as well: a service that still runs would be lost sight of.
@@ -91,7 +97,7 @@ infra_down() {
   lock_instance
   if ((purge)); then require_no_services; fi
   registry_stop
-  for name in kafka postgres mosquitto; do "${name}_stop" & done
+  for name in "${SERVERS[@]}"; do [[ $name == registry ]] || server stop "$name" & done
   wait
   if ((purge)); then
     rm -rf "$(outside_folder)" "$DATA"
@@ -122,9 +128,8 @@ infra_env() {
   local database password_file=$DATA/postgres-password prefix
   recall_ports
   [[ -s $password_file ]] || die "instance $INSTANCE was never up: run $(instance_prefix)scripts/infra up first"
-  database=postgres://fieldwatch@127.0.0.1:${PORT[postgres]}/fieldwatch
-  if is_secured; then database+="?sslmode=verify-full&sslrootcert=$CERTS/ca.crt"; fi
-  export_line FIELDWATCH__KAFKA__BROKERS "127.0.0.1:${PORT[kafka]}"
+  database=postgres://fieldwatch@127.0.0.1:${PORT[postgres]}/fieldwatch$(database_parameters)
+  export_line FIELDWATCH__KAFKA__BROKERS "$(kafka_addresses)"
   export_line FIELDWATCH__REGISTRY__URL "$(registry_url)"
   export_line MQTT_BRIDGE__MQTT__URL "$(mqtt_url)"
   for prefix in NOTIFIER OUTBOX_RELAY; do

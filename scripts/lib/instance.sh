@@ -20,13 +20,33 @@ registry           8081  schema registry
 management         19000 health of the schema registry
 postgres           5432  PostgreSQL
 mosquitto          1883  Mosquitto (MQTT)'
+# Further brokers, where there are three. Each broker has a second listener then, which tells clients the port of a proxy: what
+# comes through the proxy can be cut and delayed, what comes through the first cannot.
+CLUSTER_PORTS='
+kafka-2            9094  Kafka, second broker
+controller-2       9095  Kafka controller, second broker
+kafka-3            9096  Kafka, third broker
+controller-3       9097  Kafka controller, third broker
+kafka-proxied      9111  Kafka, for its proxy
+kafka-2-proxied    9112  Kafka, second broker, for its proxy
+kafka-3-proxied    9113  Kafka, third broker, for its proxy
+kafka-proxy        9114  proxy of Kafka
+kafka-2-proxy      9115  proxy of Kafka, second broker
+kafka-3-proxy      9116  proxy of Kafka, third broker'
 SUITE_PORTS='
 mqtt-bridge        9101  admin port of mqtt-bridge
 temperature-alert  9102  admin port of temperature-alert
+device-commands  9106  admin port of device-commands
 anomaly-detector   9103  admin port of anomaly-detector
 notifier           9104  admin port of notifier
 outbox-relay       9105  admin port of outbox-relay
 notifier-api       8080  notification API'
+
+# Kafka has one broker, or three that replicate; an instance keeps what it was made with.
+KAFKA_BROKERS=${FIELDWATCH_KAFKA_BROKERS:-1}
+[[ ! -d $DATA/kafka-3 ]] || KAFKA_BROKERS=3
+[[ $KAFKA_BROKERS == 1 || $KAFKA_BROKERS == 3 ]] || die "FIELDWATCH_KAFKA_BROKERS is '$KAFKA_BROKERS': 1 or 3"
+[[ $KAFKA_BROKERS == 1 ]] || INFRA_PORTS+=$CLUSTER_PORTS
 
 declare -A PORT PURPOSE
 

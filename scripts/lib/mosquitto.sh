@@ -30,6 +30,6 @@ mqtt_device() {
   if is_secured; then printf '%s\n' --cafile "$CERTS/ca.crt" -u device -P "$(password_of mqtt-device)"; fi
 }
 
-mqtt_url() { echo "$(is_secured && echo mqtts || echo mqtt)://127.0.0.1:${PORT[mosquitto]}"; }
+mqtt_url() { echo "$(scheme mqtt)://127.0.0.1:${PORT[mosquitto]}"; }
 
 mosquitto_stop() { stop_process mosquitto 15; }

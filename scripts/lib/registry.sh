@@ -5,8 +5,8 @@ registry_start() {
   if is_secured; then port=${PORT[registry-backend]}; fi
   java=$(find_java 21) || die "the schema registry needs Java 21 or newer"
   export APICURIO_STORAGE_SQL_KIND=postgresql APICURIO_DATASOURCE_USERNAME=fieldwatch
-  export APICURIO_DATASOURCE_URL=jdbc:postgresql://127.0.0.1:${PORT[postgres]}/registry
-  if is_secured; then APICURIO_DATASOURCE_URL+="?sslmode=verify-full&sslrootcert=$CERTS/ca.crt"; fi
+  APICURIO_DATASOURCE_URL=jdbc:postgresql://127.0.0.1:${PORT[postgres]}/registry$(database_parameters)
+  export APICURIO_DATASOURCE_URL
   APICURIO_DATASOURCE_PASSWORD=$(<"$(secret_file postgres-password)")
   export APICURIO_DATASOURCE_PASSWORD
   export APICURIO_DATASOURCE_JDBC_INITIAL_SIZE=2 APICURIO_DATASOURCE_JDBC_MIN_SIZE=2 APICURIO_DATASOURCE_JDBC_MAX_SIZE=20
@@ -22,7 +22,7 @@ registry_start() {
 }
 
 REGISTRY_API=/apis/ccompat/v7
-registry_url() { echo "$(is_secured && echo https || echo http)://127.0.0.1:${PORT[registry]}$REGISTRY_API"; }
+registry_url() { echo "$(scheme http)://127.0.0.1:${PORT[registry]}$REGISTRY_API"; }
 
 registry_answers() { curl -fsS --noproxy '*' --max-time 2 -o /dev/null "http://127.0.0.1:${PORT[management]}/health/ready" 2>/dev/null; }
 

@@ -15,6 +15,11 @@ if is_secured; then
   set_ports
 fi
 
+# scheme http, scheme mqtt: the scheme of this instance's addresses.
+scheme() { if is_secured; then echo "$1s"; else echo "$1"; fi; }
+# Behind the address of a database.
+database_parameters() { if is_secured; then echo "?sslmode=verify-full&sslrootcert=$CERTS/ca.crt"; fi; }
+
 # What is there was made for the one or for the other.
 require_same_security() {
   [[ ${FIELDWATCH_SECURED:-} != 1 || -d $CERTS || ! -f $DATA/ports ]] ||
@@ -79,8 +84,7 @@ kafka_acls() {
   local login=$DATA/kafka/admin.properties
   printf '%s\n' security.protocol=SASL_SSL sasl.mechanism=SCRAM-SHA-512 "sasl.jaas.config=$(scram_login)" \
     ssl.truststore.type=PEM "ssl.truststore.location=$CERTS/ca.crt" >"$login"
-  "$(find_java 17)" -XX:TieredStopAtLevel=1 -Dlog4j2.configurationFile="$SCRIPTS/infra.d/log4j2.properties" -cp "$KAFKA_HOME/*" \
-    org.apache.kafka.tools.AclCommand --bootstrap-server "127.0.0.1:${PORT[kafka]}" --command-config "$login" "$@" </dev/null
+  kafka_tool org.apache.kafka.tools.AclCommand --bootstrap-server "127.0.0.1:${PORT[kafka]}" --command-config "$login" "$@"
 }
 
 # The rights that `fieldctl topics rights` prints; those that are there already stay.
@@ -123,8 +127,12 @@ secured_mosquitto() {
   secured_copies mosquitto mosquitto
   : >"$FOLDER/passwords"
   for name in mqtt-bridge device; do mosquitto_passwd -b "$FOLDER/passwords" "$name" "$(password_of "mqtt-$name")" 2>/dev/null || return 1; done
-  # The bridge hears everything and says nothing; devices say everything and hear only what start-up asks them.
-  printf '%s\n' 'user mqtt-bridge' 'topic read #' 'user device' 'topic write #' 'topic read fieldwatch/infra/#' >"$FOLDER/rights"
+  # The bridge hears everything and says only commands; devices hear theirs, and say what devices say. Where each device has a
+  # name of its own, the patterns keep it to itself: leave out the lines of `device`, which stands for all of them.
+  printf '%s\n' 'user mqtt-bridge' 'topic read #' 'topic write devices/+/commands' \
+    'user device' 'topic write iot/#' 'topic write devices/+/telemetry' 'topic write devices/+/status' 'topic write devices/+/state' \
+    'topic read devices/+/commands' 'topic readwrite fieldwatch/infra/#' \
+    'pattern read devices/%u/commands' 'pattern write devices/%u/state' >"$FOLDER/rights"
   chmod 600 "$FOLDER"/{passwords,rights}
   ((EUID != 0)) || chown mosquitto: "$FOLDER"/{passwords,rights}
   printf '%s\n' "cafile $FOLDER/ca.crt" "certfile $FOLDER/mosquitto.crt" "keyfile $FOLDER/mosquitto.key" \

@@ -1,9 +1,9 @@
-# The five services as background processes, and fieldctl, each with the environment of this instance.
+# The six services as background processes, and fieldctl, each with the environment of this instance.
 
 # shellcheck source=scripts/lib/infra.sh
 source "$(dirname "${BASH_SOURCE[0]}")/infra.sh"
 
-SERVICES=(mqtt-bridge temperature-alert anomaly-detector notifier outbox-relay)
+SERVICES=(mqtt-bridge temperature-alert anomaly-detector notifier outbox-relay device-commands)
 PROFILE=${FIELDWATCH_PROFILE:-release}
 BIN=${CARGO_TARGET_DIR:-$ROOT/target}/${PROFILE/#dev/debug}
 
@@ -41,7 +41,7 @@ export_environment() {
   export NOTIFIER__SECRETS__KEY_FILE
 }
 
-api_url() { echo "$(is_secured && echo https || echo http)://127.0.0.1:${PORT[notifier-api]}"; }
+api_url() { echo "$(scheme http)://127.0.0.1:${PORT[notifier-api]}"; }
 api_key_file() { secret_file api-key fw_; }
 
 # Takes the place of the calling shell, so that a background job is the program itself.

@@ -1,7 +1,7 @@
 # The last release, built beside this tree.
 
 # Until there is a release: a commit that stands for one.
-LAST_RELEASE=098b3a7
+LAST_RELEASE=95f7744
 LAST_RELEASE_FOLDER=$ROOT/target/upgrade
 LAST_RELEASE_BIN=$LAST_RELEASE_FOLDER/debug
 
@@ -18,3 +18,6 @@ build_last_release() {
   say "building the last release"
   (cd "$source" && CARGO_TARGET_DIR=$LAST_RELEASE_FOLDER cargo build --workspace --locked --bins >&2)
 }
+
+# A service may be newer.
+last_release_has() { [[ -x $LAST_RELEASE_BIN/$1 ]]; }

@@ -74,12 +74,21 @@ DASHBOARDS = {
         ("Spool on disk", "bytes", [("bytes", "sum(fieldwatch_mqtt_spool_bytes) or vector(0)")]),
         ("Oldest message in the spool", "s", [("age", "max(fieldwatch_mqtt_spool_age_seconds) or vector(0)")]),
         ("Given up: surplus of rubbish, QoS 0 beyond a full spool", "ops", [("surplus", f"sum(rate(fieldwatch_mqtt_rejects_sampled_out_total[{INTERVAL}])) or vector(0)"), ("QoS 0", f"sum(deriv(fieldwatch_mqtt_spool_dropped[{INTERVAL}])) or vector(0)")]),
+        ("Commands given to the broker, and expired before that", "ops", [("{{outcome}}", rate("fieldwatch_mqtt_commands_total", "outcome"))]),
         ("Payloads put into the blob store", "ops", [("blobs", f"sum(rate(fieldwatch_mqtt_blobs_total[{INTERVAL}])) or vector(0)")]),
     )),
     "temperature-alert": ("temperature-alert", service(
         "temperature-alert",
         ("Rules in force", "short", [("rules", "max(fieldwatch_rules)"), ("refused", "max(fieldwatch_rules_refused) or vector(0)")]),
         *operator("temperature-alert"),
+    )),
+    "device-commands": ("device-commands", service(
+        "device-commands",
+        ("What became of commands", "ops", [("{{outcome}}", rate("fieldwatch_command_results_total", "outcome"))]),
+        ("Commands without a final result", "short", [("{{state}}", "sum by (state) (fieldwatch_commands_unfinished)")]),
+        ("Devices whose breaker is not closed", "short", [("{{state}}", "sum by (state) (fieldwatch_device_breakers)")]),
+        ("Commands that came again", "ops", [("repeats", f"sum(rate(fieldwatch_duplicate_commands_total[{INTERVAL}])) or vector(0)")]),
+        *[panel for panel in operator("device-commands") if panel[0] != "Late and repeated readings"],
     )),
     "anomaly-detector": ("anomaly-detector", service(
         "anomaly-detector",

@@ -4,6 +4,10 @@ import csv, json, math, pathlib
 
 import numpy as np
 
+from bags import Series
+
+LEAST = 0.05  # what noticing an anomaly at the end of its window is worth, of 1 at its start
+
 
 def read(folder):
     """{name: (category, rows to leave out at the start, [(first, last)] of the anomaly windows, last inclusive)}"""
@@ -31,17 +35,19 @@ class Corpus:
         return sorted({category for category, _, _ in self.files.values()})
 
     def without(self, category):
-        """Normal rows and the rows of each anomaly window, of every file outside the category."""
-        normal, windows = [], []
-        for name, (of, probation, spans) in self.files.items():
-            if of == category:
-                continue
-            rows = self.rows[name]
-            usable = np.ones(len(rows), bool)
-            usable[:probation] = False
-            for first, last in spans:
-                usable[first : last + 1] = False
-                if first >= probation:
-                    windows.append(rows[first : last + 1])
-            normal.append(rows[usable])
-        return np.concatenate(normal), windows
+        """Every file outside the category, labelled."""
+        return [self.labelled(name) for name, (of, _, _) in self.files.items() if of != category]
+
+    def labelled(self, name):
+        _, probation, spans = self.files[name]
+        calm = np.ones(len(self.rows[name]), bool)
+        calm[:probation] = False
+        anomalies = []
+        for first, last in spans:
+            calm[first : last + 1] = False
+            if last >= probation:
+                numbers = np.arange(max(first, probation), last + 1)
+                # As the corpus's own scoring weighs it: by where in its window an anomaly is noticed.
+                worth = 2 / (1 + np.exp(-5 * (last + 1 - numbers) / (last + 1 - first))) - 1
+                anomalies.append((numbers, np.log(np.maximum(worth, LEAST))))
+        return Series(self.rows[name], calm, anomalies)

@@ -4,10 +4,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-
 REACH = 4.0  # deviations: beyond this a feature says no more (transfer to unseen kinds of series fell by a fifth without)
-
-REACH_ROWS = 24  # rows of an anomaly among which one has to be high; of longer ones a high one counts for as much
 
 
 class Network:
@@ -43,49 +40,68 @@ class Network:
                 d = (d @ w.T) * (activations[i] > 0)
         return out[::-1]
 
-    def train(self, normals, anomalies, steps, rng, rate=3e-3, decay=0.05, drop=0.2):
-        """Normal rows should score low; of each anomaly's rows at least one should score high (a soft maximum).
+    def train(self, sources, steps, rng, rate=3e-3, decay=0.05, drop=0.2):
+        """`sources` is [(Bags, anomalies a batch, calm blocks a batch)].
 
-        `normals` is [(rows, rows a batch)], `anomalies` [(segments of equal length, segments a batch)], one pair a source. A
-        fifth of the features is put back to its mean in each row, so that none is relied on alone.
+        A bag's logit is the soft maximum of its rows'. All anomalies together count as much as all calm blocks. A fifth of the features is put back to its mean, per bag, so that none
+        is relied on alone.
         """
-        normals = [(self.standardised(rows), batch) for rows, batch in normals]
-        anomalies = [(self.standardised(a.reshape(-1, a.shape[2])).reshape(a.shape), batch) for a, batch in anomalies]
-        moments = [[np.zeros_like(p), np.zeros_like(p)] for layer in self.layers for p in layer]
-        for step in range(1, steps + 1):
-            low = [rows[rng.integers(0, len(rows), batch)] for rows, batch in normals]
-            low = np.concatenate(low)
-            low = low * (rng.random(low.shape) > drop)
-            high = []
-            for segments, batch in anomalies:
-                drawn = segments[rng.integers(0, len(segments), batch)]
-                high.append(drawn * (rng.random((batch, 1, drawn.shape[2])) > drop))
-            flat = [h.reshape(-1, h.shape[2]) for h in high]
-            activations = self.forward(np.concatenate([low, *flat]).astype(np.float32))
-            logits = activations[-1][:, 0]
-            d = np.empty_like(logits)
-            d[: len(low)] = sigmoid(logits[: len(low)]) * 8 / len(low)
-            at, drawn_segments = len(low), sum(len(h) for h in high)
-            for h in high:
-                z = logits[at : at + h.shape[0] * h.shape[1]].reshape(h.shape[:2])
-                top = z.max(axis=1, keepdims=True)
-                e = np.exp(z - top)
-                pooled = top[:, 0] + np.log(e.sum(axis=1) / REACH_ROWS)
-                d[at : at + z.size] = (-sigmoid(-pooled)[:, None] * e / e.sum(axis=1, keepdims=True) / drawn_segments).ravel()
-                at += z.size
-            self.descend(activations, d[:, None].astype(np.float32), moments, step, rate * 0.5 * (1 + np.cos(np.pi * step / steps)), decay)
+        standardised = [self.standardised(bags.rows) for bags, _, _ in sources]
+        descent = Descent(self, steps, rate, decay)
+        bags_of = {1: sum(anomalies for _, anomalies, _ in sources), -1: sum(blocks for _, _, blocks in sources)}
+        for _ in range(steps):
+            inputs, drawn = [], []
+            for (bags, anomalies, blocks), rows in zip(sources, standardised):
+                for sign, (numbers, worth) in zip((1, -1), bags.draw(rng, anomalies, blocks)):
+                    if numbers.size:
+                        kept = rng.random((len(numbers), 1, rows.shape[1])) > drop
+                        inputs.append((rows[numbers] * kept).reshape(-1, rows.shape[1]))
+                        drawn.append((sign, worth))
+            activations = self.forward(np.concatenate(inputs).astype(np.float32))
+            logits, d, at = activations[-1][:, 0], [], 0
+            for sign, worth in drawn:
+                weighed = logits[at : at + worth.size].reshape(worth.shape) + worth
+                at += worth.size
+                top = weighed.max(axis=1, keepdims=True)
+                e = np.exp(weighed - top)
+                total = e.sum(axis=1, keepdims=True)
+                pooled = top + np.log(total)
+                d.append((-sign * sigmoid(-sign * pooled) * e / total / bags_of[sign]).ravel())
+            descent.step(activations, np.concatenate(d))
 
-    def descend(self, activations, d, moments, step, pace, decay):
-        """One step of Adam with decoupled weight decay."""
-        gradients = [g for layer in self.gradients(activations, d) for g in layer]
-        parameters = [p for layer in self.layers for p in layer]
-        for p, g, m in zip(parameters, gradients, moments):
-            m[0] = 0.9 * m[0] + 0.1 * g
-            m[1] = 0.999 * m[1] + 0.001 * g * g
-            p -= pace * (m[0] / (1 - 0.9**step) / (np.sqrt(m[1] / (1 - 0.999**step)) + 1e-8) + (decay * p if p.ndim == 2 else 0))
+    def imitate(self, teacher, rows, steps, rng, batch=8192, rate=3e-3, temperature=2.0):
+        """Learns a teacher's softened logits on unlabelled rows; among them the few high ones as often as all others."""
+        wanted = teacher.logits(rows)
+        high = np.argsort(-wanted)[: len(rows) // 20]
+        standardised, descent = self.standardised(rows), Descent(self, steps, rate, 0.0)
+        for _ in range(steps):
+            drawn = np.concatenate([rng.integers(0, len(rows), batch // 2), rng.choice(high, batch // 2)])
+            activations = self.forward(standardised[drawn])
+            error = np.clip((activations[-1][:, 0] - wanted[drawn]) / temperature, -3, 3)
+            descent.step(activations, error / batch)
 
     def parameter_count(self):
         return int(sum(p.size for layer in self.layers for p in layer))
+
+
+class Descent:
+    """Adam with decoupled weight decay and a rate that falls by a cosine."""
+
+    def __init__(self, network, steps, rate, decay):
+        self.network, self.steps, self.rate, self.decay, self.done = network, steps, rate, decay, 0
+        self.moments = [[np.zeros_like(p), np.zeros_like(p)] for layer in network.layers for p in layer]
+
+    def step(self, activations, d):
+        """`d` is the loss's derivative by each row's logit."""
+        self.done += 1
+        pace = self.rate * 0.5 * (1 + np.cos(np.pi * self.done / self.steps))
+        gradients = [g for layer in self.network.gradients(activations, d[:, None].astype(np.float32)) for g in layer]
+        parameters = [p for layer in self.network.layers for p in layer]
+        for p, g, m in zip(parameters, gradients, self.moments):
+            m[0] = 0.9 * m[0] + 0.1 * g
+            m[1] = 0.999 * m[1] + 0.001 * g * g
+            first, second = m[0] / (1 - 0.9**self.done), m[1] / (1 - 0.999**self.done)
+            p -= pace * (first / (np.sqrt(second) + 1e-8) + (self.decay * p if p.ndim == 2 else 0))
 
 
 def averaged(networks):

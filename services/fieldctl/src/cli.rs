@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
-use crate::commands::{device, dlq, golden, lag, probe, replay, schemas, simulate, strimzi, tail, topics};
+use crate::commands::{command, device, dlq, golden, lag, plan, probe, replay, scene, schemas, simulate, strimzi, tail, topics};
 use crate::domain::instant;
 
 /// What spans Fieldwatch's services: topics, schemas, dead letters, lag, synthetic devices
@@ -44,6 +44,14 @@ pub(crate) enum Command {
     /// What is about one device
     #[command(subcommand)]
     Device(device::Command),
+    /// Tell devices what to do, and follow what becomes of it
+    #[command(subcommand)]
+    Command(command::Command),
+    /// Several devices told by one decision
+    #[command(subcommand)]
+    Scene(scene::Command),
+    /// What so many devices need: cores, replicas, memory, partitions, storage
+    Plan(plan::Arguments),
     /// Measure the way from an MQTT publish to the notification stream
     Probe(probe::Arguments),
     /// Examples of every event, for readers in other languages

@@ -1,7 +1,7 @@
 //! `fieldctl`: what spans services. Topics and schemas, dead letters, lag, synthetic devices, decoded topics.
 //!
 //! It reads topics and writes to the doors devices and operators use; it never talks to a running service, except that
-//! `probe` listens to the notification stream as a dashboard would. What it prints goes where the caller says.
+//! `probe` listens to the notification stream as a dashboard would, and `command` and `scene` ask the API. What it prints goes where the caller says.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking"))]
 

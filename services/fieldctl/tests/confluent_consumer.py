@@ -26,6 +26,11 @@ TOPICS = {
     "aggregate": "telemetry.aggregates.v1",
     "sensor-health": "sensor-health.v1",
     "notification": "notifications.v1",
+    "command": "commands.v1",
+    "scene": "scenes.v1",
+    "outbound-command": "commands.outbound.v1",
+    "device-state": "telemetry.device-state.v1",
+    "command-result": "command-results.v1",
 }
 HEADERS = {"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type", "correlation-id"}
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)

@@ -4,18 +4,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use events::{Blob, DeviceStatus, Reading};
+use events::{Blob, DeviceStatus, Reading, ReportedState, topics};
 use service::{Health, Shutdown, StartResult, Supervisor};
 use stream::source::{Acknowledge, Keeper, Keeping, Reader, source};
 use stream::spool::{Spool, SpoolLimits};
 use stream::{EventWriter, Failure, Registry, sink};
 use tokio::sync::mpsc;
 
-use crate::NAME;
-use crate::adapters::mqtt::AnySession;
-use crate::adapters::{BlobFolder, BlobStore, InFlight, Intake, KafkaWatch, MqttReader, Records, RecordsLater, Redrive};
+use crate::adapters::mqtt::{AnyDoor, AnySession};
+use crate::adapters::{BlobFolder, BlobStore, Commands, InFlight, Intake, KafkaWatch, MqttReader, Records, RecordsLater, Redrive};
 use crate::config::{BlobsConfig, Config, SpoolConfig, bytes};
 use crate::domain::MAIN_CONNECTION;
+use crate::{COMMANDS, NAME};
 
 /// How long deliveries are waited for when the service stops; less than the supervisor's grace.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -30,11 +30,20 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
         supervisor.spawn("blobs", expire(store, config.blobs.keep, shutdown.clone()));
     }
     let (records, in_flight) = (RecordsLater::default(), Arc::new(InFlight::default()));
+    if config.commands.enabled {
+        start_commands(&config, registry.clone(), health, supervisor)?;
+    }
     supervisor.spawn("registry", {
         let (records, kafka, check, shutdown) = (records.clone(), config.kafka.clone(), health.check("registry"), shutdown.clone());
         async move {
             let writer = || async {
-                let writer = EventWriter::new(NAME, &kafka).with::<Reading>(&registry).await?.with::<DeviceStatus>(&registry).await?;
+                let writer = EventWriter::new(NAME, &kafka)
+                    .with::<Reading>(&registry)
+                    .await?
+                    .with::<DeviceStatus>(&registry)
+                    .await?
+                    .with::<ReportedState>(&registry)
+                    .await?;
                 if blobs.is_some() { writer.with::<Blob>(&registry).await } else { Ok(writer) }
             };
             if let Some(writer) = registry.until_reached(&check, &shutdown, writer).await? {
@@ -87,6 +96,16 @@ pub async fn start(config: Config, health: &Health, supervisor: &mut Supervisor)
     Ok(())
 }
 
+/// Commands go the other way, over a connection of their own.
+fn start_commands(config: &Config, registry: Registry, health: &Health, supervisor: &mut Supervisor) -> StartResult {
+    let topics = config.commands.topics().map_err(|mistake| anyhow::anyhow!("{mistake:?}"))?;
+    let (doorway, door) = AnyDoor::new(&config.mqtt, health.check("mqtt-commands"))?;
+    supervisor.spawn("mqtt-commands", async move { Ok(door.run().await?) });
+    let commands = Commands::new(registry, doorway, topics);
+    sink::start(commands, COMMANDS, &[topics::OUTBOUND_COMMANDS], &config.kafka, &config.commands.sink(), health, supervisor);
+    Ok(())
+}
+
 fn blobs(config: &BlobsConfig) -> anyhow::Result<Option<Arc<dyn BlobStore>>> {
     if !config.is_on() {
         return Ok(None);
@@ -120,7 +139,8 @@ async fn keeping(config: SpoolConfig, connection: &str) -> anyhow::Result<Option
     }
     let folder = config.folder.join(connection);
     let limits = SpoolLimits { bytes: config.size.as_u64(), age: config.max_age };
-    let spool = tokio::task::spawn_blocking(move || Spool::open(&folder, limits)).await??;
+    let keys = config.keys().map_err(|mistake| anyhow::anyhow!("{mistake}"))?;
+    let spool = tokio::task::spawn_blocking(move || Spool::open(&folder, limits, keys)).await?.context("spool.encryption.key_file")?;
     Ok(Some(Keeping { spool, away_after: config.away_after }))
 }
 

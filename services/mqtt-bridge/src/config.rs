@@ -1,6 +1,7 @@
 //! The bridge's configuration; `config.toml` beside `src` documents every key.
 
 mod broker;
+mod commands;
 mod routes;
 
 use std::num::NonZero;
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use bytesize::ByteSize;
 use serde::Deserialize;
+use service::sealing::{SealingConfig, SealingKeys};
 use service::{AdminConfig, Mistake, Secret, ServiceConfig, Shared};
 use stream::sink::SinkConfig;
 use stream::{KafkaConfig, RegistryConfig};
@@ -17,6 +19,7 @@ use telemetry::{LogConfig, TelemetryConfig};
 use crate::domain::{DeviceLimits, Limits, Routes};
 
 pub use broker::Broker;
+pub use commands::CommandsConfig;
 pub use routes::{MetricConfig, RouteConfig};
 
 /// The defaults, which are the documentation.
@@ -34,6 +37,7 @@ pub struct Config {
     pub blobs: BlobsConfig,
     pub spool: SpoolConfig,
     pub redrive: SinkConfig,
+    pub commands: CommandsConfig,
     pub metrics: Vec<MetricConfig>,
     pub routes: Vec<RouteConfig>,
 }
@@ -75,6 +79,7 @@ pub enum MqttVersion {
 #[serde(deny_unknown_fields)]
 pub struct LimitsConfig {
     pub payload: ByteSize,
+    pub state: ByteSize,
     pub readings_per_message: usize,
     #[serde(with = "humantime_serde")]
     pub max_future: Duration,
@@ -112,19 +117,31 @@ pub struct SpoolConfig {
     pub max_age: Duration,
     #[serde(with = "humantime_serde")]
     pub away_after: Duration,
+    pub encryption: SealingConfig,
 }
 
 impl SpoolConfig {
     pub fn is_on(&self) -> bool {
         !self.folder.as_os_str().is_empty()
     }
+
+    pub fn keys(&self) -> Result<SealingKeys, Mistake> {
+        self.encryption.keys("spool.encryption", "spool")
+    }
 }
 
 impl Config {
     /// The routes, or all that is wrong with them.
     pub fn routes(&self) -> Result<Routes, Vec<Mistake>> {
-        let LimitsConfig { payload, readings_per_message: readings, max_future, late_after, .. } = self.limits;
-        let limits = Limits { payload: bytes(payload), keeps_larger: self.blobs.is_on(), readings, max_future, late_after };
+        let LimitsConfig { payload, state, readings_per_message: readings, max_future, late_after, .. } = self.limits;
+        let limits = Limits {
+            payload: bytes(payload),
+            state: bytes(state.min(payload)),
+            keeps_larger: self.blobs.is_on(),
+            readings,
+            max_future,
+            late_after,
+        };
         routes::build(&self.routes, &self.metrics, limits)
     }
 }
@@ -155,6 +172,7 @@ impl ServiceConfig for Config {
     fn check(&self) -> Vec<Mistake> {
         let (mqtt, limits, spool) = (&self.mqtt, &self.limits, &self.spool);
         let mut mistakes = self.routes().err().unwrap_or_default();
+        mistakes.extend(self.commands.topics().err());
         let mut demand = |fine: bool, key: &str, problem: &str| {
             if !fine {
                 mistakes.push(Mistake::new(key, problem));
@@ -197,6 +215,7 @@ impl ServiceConfig for Config {
                 }
             }
         }
+        mistakes.extend(spool.keys().err());
         if let Err(unreadable) = mqtt.password.or_file(&mqtt.password_file) {
             mistakes.push(Mistake::new("mqtt.password_file", unreadable.to_string()));
         }

@@ -111,10 +111,11 @@ impl App {
         supervisor.spawn("devices-live", devices.clone().run_live(store.clone(), shutdown.clone()));
         let hub = Hub::new(&config.kafka, registry, &config.sse);
         supervisor.spawn("streams", hub.clone().run(health.check("streams"), shutdown.clone()));
+        supervisor.spawn("command-results", hub.clone().run_results(health.check("command-results"), shutdown.clone()));
         supervisor.spawn("counts", hub.clone().run_counts(store.clone(), shutdown.clone()));
-        let (status_changes, history) = (config.devices.keep, config.history.keep);
+        let (status_changes, commands, history) = (config.devices.keep, config.commands.keep, config.history.keep);
         let delivery = config.delivery.clone();
-        let timers = Timers { store: store.clone(), outgoing: outgoing.clone(), delivery, status_changes, history };
+        let timers = Timers { store: store.clone(), outgoing: outgoing.clone(), delivery, status_changes, commands, history };
         supervisor.spawn("timers", timers.run(health.check("timers"), shutdown.clone()));
         let sender = Sender::new(store.clone(), Arc::clone(&vault), clients.clone(), Arc::clone(&mailer), config.delivery.clone());
         supervisor.spawn("sender", sender.run(health.check("sender"), shutdown.clone()));

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use service::config::Layers;
+use service::sealing::SealingConfig;
 use service::{AdminConfig, Mistake, Secret, ServiceConfig, Shared};
 use stream::sink::SinkConfig;
 use stream::{KafkaConfig, RegistryConfig};
@@ -34,8 +35,9 @@ pub struct Config {
     pub sink: SinkConfig,
     pub devices: DevicesConfig,
     pub history: HistoryConfig,
+    pub commands: CommandsConfig,
     pub delivery: DeliveryConfig,
-    pub secrets: SecretsConfig,
+    pub secrets: SealingConfig,
     pub smtp: SmtpConfig,
     pub oidc: OidcConfig,
 }
@@ -86,6 +88,13 @@ pub struct DevicesConfig {
 
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
+pub struct CommandsConfig {
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HistoryConfig {
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
@@ -124,15 +133,6 @@ pub struct DeliveryConfig {
     pub secret_overlap: Duration,
     #[serde(with = "humantime_serde")]
     pub keep: Duration,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SecretsConfig {
-    pub key: Secret,
-    pub key_file: String,
-    pub previous_key: Secret,
-    pub previous_key_file: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -43,9 +43,10 @@ embedded_is_built() {
   return 1
 }
 
-# Two hours of a few devices for their history, then fifty of them, live.
+# Two hours of a few devices for their history, then fifty of them, live; and lamps that take commands, of which the first cannot.
 start_devices() {
   fieldctl simulate --mqtt "$(mqtt_url)" --seed 7 --devices 6 --speedup 1800 --rate 540 --count 2160 || return
+  start_background lamps "$BIN/fieldctl" simulate --mqtt "$(mqtt_url)" --prefix lamp --devices 3 --rate 1 --actuators --misbehave error=1
   start_background simulate "$BIN/fieldctl" simulate --mqtt "$(mqtt_url)" --seed 7 --devices 50 --rate 25
 }
 

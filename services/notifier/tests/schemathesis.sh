@@ -19,19 +19,22 @@ prepare_entries() {
   local name number
   ask PUT webhooks/ops-chat '{"url": "http://127.0.0.1:9/"}'
   ask PUT emails/on-call '{"to": ["on-call@example.com"]}'
+  ask PUT scenes/ventilate '{"members": [{"device_id": "fan-01", "name": "set", "arguments": {"speed": 3}}]}'
   for name in ops on-call manager pager; do ask PUT "receivers/$name" '{"webhooks": ["ops-chat"]}'; done
   ask PUT escalations/to-the-manager '{"steps": [{"after": "15m", "receiver": "manager"}]}'
   ask PUT mute-times/nights '{"intervals": [{"times": [{"start_time": "22:00", "end_time": "24:00"}]}]}'
   ask PUT silences/works '{"matchers": ["group_id=\"hall-9\""], "starts_at": "2026-01-31T08:00:00Z", "ends_at": "2126-01-31T08:00:00Z"}'
   ask POST webhooks/ops-chat/test '{}'
   ask POST emails/on-call/test '{}'
+  for number in {1..4}; do ask POST commands '{"device_id": "fan-01", "name": "set", "arguments": {"speed": 3}}'; done
+  for number in {1..2}; do ask POST scenes/ventilate '{}'; done
   for number in {1..24}; do ask POST events "{\"action\": \"trigger\", \"dedup_key\": \"door/$number\", \"title\": \"The door is open\"}"; done
   for number in {1..4}; do ask POST events "{\"action\": \"acknowledge\", \"dedup_key\": \"door/$number\"}"; done
   for number in {5..8}; do ask POST events "{\"action\": \"resolve\", \"dedup_key\": \"door/$number\"}"; done
 }
 
-# The ids of notifications and deliveries in the answers, as a dictionary; in their order, which is the same every time.
-ids() { grep -Eo '"(notification|delivery)_id":"[^"]+"' | grep -Eo '"[^"]+"$' | awk '!seen[$0]++'; }
+# The ids of notifications, deliveries, commands and runs in the answers, as a dictionary; in their order, which is the same every time.
+ids() { grep -Eo '"(notification|delivery|command|scene)_id":"[^"]+"' | grep -Eo '"[^"]+"$' | awk '!seen[$0]++'; }
 
 prepare_python notifier
 start_notifier

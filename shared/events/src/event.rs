@@ -49,7 +49,7 @@ pub trait Event: Serialize + DeserializeOwned + Clone + Send + Sync + 'static {
 }
 
 /// Every event type's schema.
-pub const SCHEMAS: [Schema; 8] = [
+pub const SCHEMAS: [Schema; 13] = [
     crate::Reading::SCHEMA,
     crate::DeviceStatus::SCHEMA,
     crate::Blob::SCHEMA,
@@ -58,4 +58,9 @@ pub const SCHEMAS: [Schema; 8] = [
     crate::Aggregate::SCHEMA,
     crate::SensorHealth::SCHEMA,
     crate::Notification::SCHEMA,
+    crate::Command::SCHEMA,
+    crate::Scene::SCHEMA,
+    crate::OutboundCommand::SCHEMA,
+    crate::ReportedState::SCHEMA,
+    crate::CommandResult::SCHEMA,
 ];

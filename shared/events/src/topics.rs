@@ -8,6 +8,11 @@ pub const ANOMALIES: &str = "anomalies.v1";
 pub const AGGREGATES: &str = "telemetry.aggregates.v1";
 pub const SENSOR_HEALTH: &str = "sensor-health.v1";
 pub const NOTIFICATIONS: &str = "notifications.v1";
+pub const COMMANDS: &str = "commands.v1";
+pub const SCENES: &str = "scenes.v1";
+pub const OUTBOUND_COMMANDS: &str = "commands.outbound.v1";
+pub const DEVICE_STATE: &str = "telemetry.device-state.v1";
+pub const COMMAND_RESULTS: &str = "command-results.v1";
 
 /// The file that names every topic.
 pub const CATALOGUE: &str = include_str!("../../../schemas/topics.yaml");

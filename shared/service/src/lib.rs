@@ -7,6 +7,7 @@ mod admin;
 mod cli;
 pub mod config;
 mod health;
+pub mod sealing;
 mod secret;
 mod supervisor;
 

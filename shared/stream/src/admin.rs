@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
+use crate::watermarks::watermarks;
 use crate::{Failure, KafkaConfig};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -291,7 +292,7 @@ impl Admin {
         let committed = consumer.committed_offsets(wanted, TIMEOUT)?;
         let mut lag = BTreeMap::new();
         for partition in 0..partitions {
-            let (start, end) = consumer.fetch_watermarks(&topic, partition, TIMEOUT)?;
+            let (start, end) = watermarks(&consumer, &topic, partition, TIMEOUT)?;
             let position = match committed.find_partition(&topic, partition).map(|element| element.offset()) {
                 Some(Offset::Offset(offset)) => offset,
                 _ => start,

@@ -47,6 +47,17 @@ pub struct RegistryConfig {
     pub timeout: Duration,
 }
 
+/// Kafka lets so much gather before it answers a fetch.
+const GATHERED: &str = "65536";
+
+/// Lets records gather for so long at the broker, where they may: a fetch for every record costs the broker, and its consumer,
+/// several times what the record does.
+pub(crate) fn gather(config: &mut ClientConfig, gathering: Duration) {
+    if !gathering.is_zero() {
+        config.set("fetch.min.bytes", GATHERED).set("fetch.wait.max.ms", gathering.as_millis().to_string());
+    }
+}
+
 impl KafkaConfig {
     /// Name of a topic, group or transactional id in this suite's part of the cluster.
     pub fn prefixed(&self, name: &str) -> String {
@@ -93,9 +104,10 @@ impl KafkaConfig {
         Ok(config)
     }
 
-    /// A consumer that is a member of `group`.
-    pub(crate) fn member(&self, client_id: &str, group: &str) -> Result<ClientConfig, SecretUnreadable> {
+    /// A consumer that is a member of `group`; see [`gather`].
+    pub(crate) fn member(&self, client_id: &str, group: &str, gathering: Duration) -> Result<ClientConfig, SecretUnreadable> {
         let mut config = self.consumer(client_id)?;
+        gather(&mut config, gathering);
         config.set("group.id", self.prefixed(group));
         match self.group_protocol {
             GroupProtocol::Classic => {

@@ -77,16 +77,18 @@ impl ConsumerContext for Context {
 
 pub(crate) struct Member {
     consumer: BaseConsumer<Context>,
+    /// Partitions that give no messages until they are released.
+    held: Mutex<BTreeSet<Partition>>,
 }
 
 impl Member {
-    pub(crate) fn join(kafka: &KafkaConfig, group: &str, topics: &[String]) -> Result<Self, Failure> {
-        let mut config = kafka.member(group, group)?;
+    pub(crate) fn join(kafka: &KafkaConfig, group: &str, topics: &[String], gathering: Duration) -> Result<Self, Failure> {
+        let mut config = kafka.member(group, group, gathering)?;
         config.set("enable.partition.eof", "true");
         let consumer: BaseConsumer<Context> = config.create_with_context(Context::default())?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics)?;
-        Ok(Self { consumer })
+        Ok(Self { consumer, held: Mutex::default() })
     }
 
     pub(crate) fn consumer(&self) -> &BaseConsumer<Context> {
@@ -173,8 +175,20 @@ impl Member {
         }
         // A partition that was lost while paused comes back paused.
         self.consumer.resume(&list)?;
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).retain(|held| !partitions.iter().any(|(started, _)| started == held));
         self.consumer.context().unanswered.store(false, Ordering::Release);
         self.consumer.incremental_assign(&list).map_err(Failure::from)
+    }
+
+    /// Takes no messages of partitions that were started just now, until they are released.
+    pub(crate) fn hold(&self, partitions: &[Partition]) -> Result<(), Failure> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions.iter().cloned());
+        self.consumer.pause(&list(partitions.iter())).map_err(Failure::from)
+    }
+
+    pub(crate) fn release(&self, partition: &Partition) -> Result<(), Failure> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).remove(partition);
+        self.consumer.resume(&list([partition].into_iter())).map_err(Failure::from)
     }
 
     /// Stays in the group for `wait` without taking messages: everything owned is paused meanwhile. Returns early when
@@ -192,11 +206,10 @@ impl Member {
             drop(self.consumer.poll(left.min(Duration::from_millis(100))));
         }
         let owned: BTreeSet<Partition> = elements(&self.consumer.assignment()?).collect();
-        let mut resumed = TopicPartitionList::new();
-        for (topic, partition) in elements(&paused).filter(|partition| owned.contains(partition)) {
-            resumed.add_partition(&topic, partition);
-        }
-        self.consumer.resume(&resumed).map_err(Failure::from)
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let resumed: Vec<Partition> =
+            elements(&paused).filter(|partition| owned.contains(partition) && !held.contains(partition)).collect();
+        self.consumer.resume(&list(resumed.iter())).map_err(Failure::from)
     }
 
     /// Commits next offsets, each with its metadata. How an asynchronous commit ended nobody is told: one that met a
@@ -226,6 +239,14 @@ fn decline(consumer: &BaseConsumer<Context>) {
     if let Err(error) = consumer.incremental_assign(&TopicPartitionList::new()) {
         tracing::warn!(%error, "an assignment could not be declined");
     }
+}
+
+fn list<'p>(partitions: impl Iterator<Item = &'p Partition>) -> TopicPartitionList {
+    let mut list = TopicPartitionList::new();
+    for (topic, partition) in partitions {
+        list.add_partition(topic, *partition);
+    }
+    list
 }
 
 fn elements(list: &TopicPartitionList) -> impl Iterator<Item = Partition> {

@@ -22,6 +22,7 @@ pub mod sink;
 pub mod source;
 pub mod spool;
 pub mod tail;
+mod watermarks;
 
 pub use config::{GroupProtocol, KafkaConfig, RegistryConfig};
 pub use failure::{Failure, Poison};

@@ -4,6 +4,7 @@ use events::headers;
 use events::trace::TraceContext;
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers as _};
+use serde::{Deserialize, Serialize};
 
 /// Where a record stands.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,7 +51,7 @@ impl Record {
 }
 
 /// What an event passes on to the events it causes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cause {
     /// `ce_id` of the event.
     pub event_id: Option<String>,

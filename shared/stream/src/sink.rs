@@ -19,6 +19,7 @@ use crate::consumer::{Change, Member, Partition};
 use crate::dlq::DlqLimit;
 use crate::failure::backoff;
 use crate::producer::GiveUp;
+use crate::watermarks::watermarks;
 use crate::{Failure, KafkaConfig, Poison, Publisher, Record, dlq};
 
 /// A store for records.
@@ -110,7 +111,7 @@ struct Runner<S> {
 
 impl<S: Sink> Runner<S> {
     fn run(mut self, shutdown: &Shutdown) -> Result<(), Failure> {
-        let member = Member::join(&self.kafka, self.service, &self.topics)?;
+        let member = Member::join(&self.kafka, self.service, &self.topics, Duration::ZERO)?;
         let processing = metrics::histogram("fieldwatch_processing_seconds", &[("stage", self.service)]);
         while !shutdown.is_cancelled() {
             self.check.beat();
@@ -184,7 +185,7 @@ impl<S: Sink> Runner<S> {
 
     fn try_start_offset(&mut self, (topic, number): &Partition, member: &Member) -> Result<i64, Failure> {
         const TIMEOUT: Duration = Duration::from_secs(10);
-        let (log_start, _) = member.consumer().fetch_watermarks(topic, *number, TIMEOUT)?;
+        let (log_start, _) = watermarks(member.consumer(), topic, *number, TIMEOUT)?;
         if let Some(stored) = self.runtime.block_on(self.sink.position(topic, *number))? {
             return Ok(stored.max(log_start));
         }

@@ -7,6 +7,7 @@ use rdkafka::consumer::{Consumer, StreamConsumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::config::gather;
 use crate::reader::Reader;
 use crate::{Failure, KafkaConfig, Record};
 
@@ -46,7 +47,13 @@ pub struct Tail {
 impl Tail {
     /// Opens `topic` (its full name). Blocks its thread for a few requests: call it off the hot path.
     pub fn open(kafka: &KafkaConfig, client_id: &str, topic: &str, from: &From) -> Result<Self, Failure> {
+        Self::open_gathering(kafka, client_id, topic, from, Duration::ZERO)
+    }
+
+    /// As [`open`](Self::open), for what may be seen so much later and costs less then.
+    pub fn open_gathering(kafka: &KafkaConfig, client_id: &str, topic: &str, from: &From, gathering: Duration) -> Result<Self, Failure> {
         let mut config = kafka.consumer(client_id)?;
+        gather(&mut config, gathering);
         config
             .set("group.id", kafka.prefixed(&format!("{client_id}-tail")))
             .set("enable.partition.eof", "true")
@@ -209,7 +216,7 @@ fn partition_count(consumer: &StreamConsumer<Reader>, topic: &str) -> Result<usi
 fn watermarks(consumer: &StreamConsumer<Reader>, topic: &str, partition: i32) -> Result<(i64, i64), Failure> {
     let started = Instant::now();
     loop {
-        match consumer.fetch_watermarks(topic, partition, TIMEOUT).map_err(Failure::from) {
+        match crate::watermarks::watermarks(consumer, topic, partition, TIMEOUT).map_err(Failure::from) {
             Err(Failure::Transient(_)) if started.elapsed() < TIMEOUT => std::thread::sleep(Duration::from_millis(50)),
             found => return found,
         }

@@ -16,20 +16,24 @@ pub mod bench;
 mod cable;
 mod capture;
 pub mod chaos;
+pub mod clocked;
 pub mod cut;
 mod database;
 mod debezium;
 mod eventually;
 pub mod fuzz;
 pub mod history;
+mod lamps;
 pub mod log;
 mod mock_kafka;
 mod mosquitto;
+pub mod ordeal;
 mod otlp;
 mod process;
 mod readings;
 mod running;
 mod seed;
+mod suite;
 mod topics;
 
 pub use cable::Cable;
@@ -37,6 +41,7 @@ pub use capture::{Capture, capture, capture_from};
 pub use database::Database;
 pub use debezium::Debezium;
 pub use eventually::{eventually, eventually_within};
+pub use lamps::{Answer, Happened, Lamps, What};
 pub use mock_kafka::MockKafka;
 pub use mosquitto::Mosquitto;
 pub use otlp::{OtlpReceiver, Span};
@@ -44,7 +49,8 @@ pub use process::{Process, binary, free_port};
 pub use readings::temperature;
 pub use running::Running;
 pub use seed::{count, seeds};
-pub use topics::{Kit, config, kafka_config};
+pub use suite::{Api, SERVICES, Suite};
+pub use topics::{Kit, catalogue, config, kafka_config};
 
 /// A variable of `scripts/infra env`.
 pub fn environment(name: &str) -> String {

@@ -64,6 +64,13 @@ pub async fn settled(kit: &Kit, topic: &str) {
     .await;
 }
 
+/// Whether every partition of the cluster has all of its replicas in sync; not while that cannot be told.
+pub fn is_in_sync(kit: &Kit) -> bool {
+    let Ok(metadata) = consumer(kit, "read_committed").fetch_metadata(None, TIMEOUT) else { return false };
+    let mut partitions = metadata.topics().iter().flat_map(rdkafka::metadata::MetadataTopic::partitions);
+    partitions.all(|partition| partition.isr().len() == partition.replicas().len())
+}
+
 /// Enough for the marker that ends a transaction (78 bytes), which must get through, and for no batch of records.
 const MARKERS_ONLY: &str = "100";
 

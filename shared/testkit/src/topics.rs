@@ -10,6 +10,15 @@ use telemetry::{LogConfig, TelemetryConfig};
 /// Partitions of a test's topics: enough to spread, few enough to create quickly.
 const PARTITIONS: i32 = 3;
 
+/// Replicas of a topic: as many as the cluster's brokers choose, one of one and three of three.
+const BROKERS_CHOICE: i32 = -1;
+
+/// Every topic of topics.yaml, without prefix.
+pub fn catalogue() -> Vec<String> {
+    let catalogue = Catalogue::parse(events::topics::CATALOGUE).expect("topics.yaml");
+    catalogue.declared().iter().map(|topic| topic.name.clone()).collect()
+}
+
 /// A test's own topics under a prefix nobody else has; deleted on drop.
 pub struct Kit {
     pub kafka: KafkaConfig,
@@ -69,6 +78,12 @@ impl Kit {
         Self::create(names, None).await
     }
 
+    /// Creates every topic of the catalogue, with few partitions.
+    pub async fn with_all_topics() -> Self {
+        let names = catalogue();
+        Self::with_topics(&names.iter().map(String::as_str).collect::<Vec<_>>()).await
+    }
+
     async fn create(names: &[&str], partitions: Option<i32>) -> Self {
         crate::show_logs();
         let prefix = format!("test-{}-", uuid::Uuid::new_v4().simple());
@@ -78,7 +93,7 @@ impl Kit {
         for topic in &mut wanted {
             topic.partitions = partitions.unwrap_or(topic.partitions);
         }
-        Admin::connect(&kafka).expect("admin").apply(&wanted, 1).await.expect("topics are created");
+        Admin::connect(&kafka).expect("admin").apply(&wanted, BROKERS_CHOICE).await.expect("topics are created");
         let registry = Registry::connect(&addresses.registry).expect("registry");
         Self { kafka, registry_config: addresses.registry, registry, topics: wanted.into_iter().map(|topic| topic.name).collect() }
     }
@@ -94,7 +109,7 @@ impl Kit {
             missing.iter().all(|difference| matches!(difference, Difference::Missing { .. })).then_some(())
         })
         .await;
-        admin.apply(&wanted, 1).await.expect("topics are created");
+        admin.apply(&wanted, BROKERS_CHOICE).await.expect("topics are created");
     }
 
     /// Records of a topic that a group has not committed (both without prefix); `None` while an open transaction keeps that

@@ -124,7 +124,7 @@ impl Manifest {
             return Err(ModelError::ManifestInconsistent("threshold must lie between 0 and 1"));
         }
         if !self.calibration.is_usable() {
-            return Err(ModelError::ManifestInconsistent("calibration needs finite numbers and an excess above 0"));
+            return Err(ModelError::ManifestInconsistent("calibration needs a finite open_evidence"));
         }
         Ok(())
     }

@@ -43,7 +43,7 @@ impl Scorer {
         check_shapes(&session)?;
         let mut scorer = Self { session, manifest: model.manifest.clone(), input: vec![0.0; BATCH * FEATURE_COUNT] };
         // A graph may load and still not run: find out now, not at the first reading.
-        scorer.logits(&[Row::default()]).map_err(|e| ModelError::GraphRefused { reason: e.reason })?;
+        scorer.logits(&[[0.0; FEATURE_COUNT]]).map_err(|e| ModelError::GraphRefused { reason: e.reason })?;
         Ok(scorer)
     }
 

@@ -128,10 +128,7 @@ impl Replay {
                 thresholds.open_above, thresholds.close_after, thresholds.close_below
             )?;
             let recent = self.recent.get(name);
-            match recent.and_then(VecDeque::back) {
-                Some((_, _, scored)) => writeln!(text, "; a logit of {:.2} scores 0.8 now", scored.open_logit)?,
-                None => writeln!(text, "; no reading since the snapshot")?,
-            }
+            writeln!(text, "{}", if recent.is_none() { "; no reading since the snapshot" } else { "" })?;
             for (at, value, scored) in recent.into_iter().flatten() {
                 describe_score(detection, *at, *value, scored, text)?;
             }
@@ -141,7 +138,7 @@ impl Replay {
 }
 
 fn describe_score(detection: &Detection, at: Timestamp, value: f64, scored: &Scored, text: &mut String) -> anyhow::Result<()> {
-    let Scored { observation, logit, score, transition, .. } = scored;
+    let Scored { observation, logit, score, as_high, transition, .. } = scored;
     if !observation.ready {
         writeln!(text, "  {at} {value}: still learning what is usual")?;
         return Ok(());
@@ -157,7 +154,8 @@ fn describe_score(detection: &Detection, at: Timestamp, value: f64, scored: &Sco
     let (expected, low, high) = (observation.expected, observation.band_low, observation.band_high);
     writeln!(
         text,
-        "  {at} {value} (expected {expected:.3}, {low:.3} to {high:.3}): score {score:.3}, logit {logit:.2}{change}; {}",
+        "  {at} {value} (expected {expected:.3}, {low:.3} to {high:.3}): score {score:.3}, logit {logit:.2}, {:.2} % of its own as high{change}; {}",
+        as_high * 100.0,
         spoke.join(", ")
     )?;
     Ok(())

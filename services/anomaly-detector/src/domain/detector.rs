@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    calibration::{Calibration, Prior},
-    features::{FeatureState, NotFinite, Observation},
+    calibration::{Calibration, Judgement, Prior},
+    features::{FeatureState, NotFinite, Observation, format_1},
 };
 
 /// All that is remembered of a key besides what was announced. It can be rebuilt by replaying its readings.
@@ -20,24 +20,29 @@ impl Memory {
         self.features.observe(at_micros, value)
     }
 
+    pub(crate) fn from_format_1(features: &format_1::Features) -> Self {
+        Self { features: FeatureState::from_format_1(features), calibration: Calibration::default() }
+    }
+
+    pub(crate) fn to_format_1(&self) -> format_1::Features {
+        self.features.to_format_1()
+    }
+
     /// Another model's logits are another scale: what this key's usual ones are has to be learned anew.
     pub fn forget_calibration(&mut self) {
         self.calibration = Calibration::default();
     }
 
-    /// The logit that would score 0.8 now, for a series sampled as this one was at `observation`.
-    pub fn open_logit(&self, observation: &Observation, prior: &Prior) -> f32 {
-        self.calibration.open_logit(observation.readings_per_week, *prior)
+    /// The score, 0 to 1, of a reading; none during warm-up. Later readings may have been observed by now, but all before it
+    /// must have been judged. `logit` is the network's word on it; it is rounded before it meets any state, so that how
+    /// readings were batched cannot show.
+    pub fn judge(&mut self, observation: &Observation, logit: f32, prior: &Prior) -> Option<Judgement> {
+        observation.ready.then(|| self.calibration.judge(round_logit(logit), observation.readings_per_week, *prior))
     }
 
-    /// The score, 0 to 1, of a reading. Later readings may have been observed by now, but all before it must have been
-    /// scored. `logit` is the network's word on it; it is rounded before it meets any state, so that how readings were
-    /// batched cannot show.
+    /// [`judge`](Self::judge)'s score, 0 during warm-up.
     pub fn score(&mut self, observation: &Observation, logit: f32, prior: &Prior) -> f32 {
-        if !observation.ready {
-            return 0.0;
-        }
-        self.calibration.score(round_logit(logit), observation.readings_per_week, *prior)
+        self.judge(observation, logit, prior).map_or(0.0, |judgement| judgement.score)
     }
 }
 
@@ -50,7 +55,7 @@ pub fn round_logit(logit: f32) -> f32 {
 mod tests {
     use super::*;
 
-    const PRIOR: Prior = Prior { usual_quantile: 0.5, open_logit: 3.0 };
+    const PRIOR: Prior = Prior { open_evidence: 3.0 };
 
     fn reading(i: u32) -> (i64, f64, f32) {
         let at = i64::from(i) * if i < 300 { 60_000_000 } else { 1_000_000 };

@@ -5,11 +5,12 @@ use std::sync::{Mutex, PoisonError};
 
 use events::{Arrival, Reading, SeenReadings, Timestamp};
 use serde::{Deserialize, Serialize};
-use stream::operator::State;
+use stream::operator::{State, StateUnreadable};
 use stream::{Failure, Poison};
 use telemetry::metrics::{Histogram, histogram};
 
 use super::about::About;
+use super::format_1;
 use crate::adapters::{Contribution, Manifest, Scorer};
 use crate::domain::detector::Memory;
 use crate::domain::features::{Observation, Row};
@@ -22,17 +23,17 @@ pub struct Device {
     pub(crate) about: About,
     pub(crate) last_received: Timestamp,
     /// First bytes of the digest of the model that scored last.
-    scored_by: [u8; 8],
+    pub(super) scored_by: [u8; 8],
     pub metrics: BTreeMap<String, Metric>,
     /// What the batch step made of the reading that is worked on next.
     #[serde(skip)]
-    prepared: Option<(Looked, f32)>,
+    pub(super) prepared: Option<(Looked, f32)>,
 }
 
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Metric {
-    seen: SeenReadings,
-    memory: Memory,
+    pub(super) seen: SeenReadings,
+    pub(super) memory: Memory,
     pub lifecycle: Lifecycle,
     pub(crate) last_value: f64,
     /// The model that opened what is open: the anomaly's id is made of its name.
@@ -50,7 +51,24 @@ impl Device {
 }
 
 impl State for Device {
-    const FORMAT: u8 = 1;
+    const FORMAT: u8 = 2;
+    const PREVIOUS: u8 = 1;
+
+    fn read(format: u8, bytes: &[u8]) -> Result<Self, StateUnreadable> {
+        match format {
+            1 => Ok(postcard::from_bytes::<format_1::Device>(bytes)?.into()),
+            2 => Ok(postcard::from_bytes(bytes)?),
+            found => Err(StateUnreadable::OtherFormat { found, known: Self::FORMAT }),
+        }
+    }
+
+    fn write(&self, format: u8, bytes: Vec<u8>) -> Result<Vec<u8>, StateUnreadable> {
+        match format {
+            1 => Ok(postcard::to_extend(&format_1::Device::from(self), bytes)?),
+            2 => Ok(postcard::to_extend(self, bytes)?),
+            found => Err(StateUnreadable::OtherFormat { found, known: Self::FORMAT }),
+        }
+    }
 
     fn is_idle(&self) -> bool {
         self.metrics.is_empty()
@@ -80,7 +98,7 @@ pub enum Judged {
 
 /// A reading before the network has had its word.
 #[derive(Clone, Copy, Debug)]
-enum Looked {
+pub(super) enum Looked {
     /// It ends here.
     Judged(Judged),
     Observed(Observation),
@@ -99,9 +117,9 @@ impl Looked {
 pub struct Scored {
     pub observation: Observation,
     pub logit: f32,
-    /// The logit that would have scored 0.8.
-    pub open_logit: f32,
     pub score: f32,
+    /// The share of this device's own logits that were as high; 1 during warm-up.
+    pub as_high: f32,
     pub thresholds: Thresholds,
     pub transition: Option<Transition>,
 }
@@ -156,7 +174,7 @@ impl Detection {
         };
         match looked {
             Looked::Judged(judged) => Ok(judged),
-            Looked::Observed(observation) => Ok(Judged::Scored(self.conclude(reading, device, observation, logit))),
+            Looked::Observed(observation) => Ok(Judged::Scored(self.conclude(reading, device, &observation, logit))),
         }
     }
 
@@ -181,14 +199,14 @@ impl Detection {
         Ok(Looked::Observed(observed.map_err(|_| Poison::new("not_finite", reading.metric.clone()))?))
     }
 
-    fn conclude(&self, reading: &Reading, device: &mut Device, observation: Observation, logit: f32) -> Scored {
+    fn conclude(&self, reading: &Reading, device: &mut Device, observation: &Observation, logit: f32) -> Scored {
         let metric = device.metric(&reading.metric);
-        let open_logit = metric.memory.open_logit(&observation, &self.manifest.calibration);
-        let score = metric.memory.score(&observation, logit, &self.manifest.calibration);
+        let judged = metric.memory.judge(observation, logit, &self.manifest.calibration);
+        let (score, as_high) = judged.map_or((0.0, 1.0), |judged| (judged.score, judged.as_high));
         let thresholds = self.sensitivity.of(&reading.device_id, &reading.metric);
         let transition = metric.lifecycle.on_score(reading.measured_at.as_micros(), score, &thresholds);
         metric.last_value = reading.value;
-        Scored { observation, logit, open_logit, score, thresholds, transition }
+        Scored { observation: *observation, logit, score, as_high, thresholds, transition }
     }
 
     /// A device another model scored until now: what its usual logits are is learned anew.

@@ -51,13 +51,13 @@ fn at(minute: i64) -> Timestamp {
     Timestamp::from_millis(1_770_000_000_000 + minute * 60_000)
 }
 
-/// Three devices, read every minute, with spikes, repeats and readings that come late.
+/// Three devices, read every minute, with spikes once they are known, repeats and readings that come late.
 fn log(seed: u64) -> Vec<Reading> {
     let mut random = StdRng::seed_from_u64(seed);
     let mut readings: Vec<Reading> = Vec::new();
     for minute in 0..260 {
         for device in ["sensor-1", "sensor-2", "sensor-3"] {
-            let odd = if minute > 80 && random.random_ratio(1, 60) { 15.0 } else { 0.0 };
+            let odd = if minute == 200 || minute > 200 && random.random_ratio(1, 60) { 15.0 } else { 0.0 };
             let value = 20.0 + (minute as f64 / 30.0).sin() + random.random_range(-0.2..0.2) + odd;
             readings.push(temperature(device, at(minute), value));
             if random.random_ratio(1, 20) {

@@ -2,9 +2,16 @@
 //!
 //! `ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY` must name the runtime's library: these tests fail without it.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test says what it measured, and stops by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test says what it measured, and stops by panicking"
+)]
 
 mod aggregates;
+mod chaos;
 mod cli;
 mod detection;
 mod drift;

@@ -21,10 +21,10 @@ fn folder(at: &Path, change: impl Fn(&mut Value)) -> PathBuf {
     at.to_owned()
 }
 
-/// Opens at next to nothing.
+/// Opens at next to nothing, again and again.
 fn jumpy(manifest: &mut Value) {
     manifest["version"] = json!("jumpy");
-    manifest["calibration"]["open_logit"] = json!(-5.0);
+    manifest["calibration"]["open_evidence"] = json!(-6.0);
 }
 
 /// Some days of a sensor, with one spike.

@@ -1,5 +1,6 @@
 //! Kafka, MQTT and HTTP, as the commands need them.
 
+pub(crate) mod api;
 pub(crate) mod log_reader;
 pub(crate) mod mqtt;
 pub(crate) mod notification_stream;

@@ -1,4 +1,4 @@
-//! Publishing over MQTT 5, at least once (`QoS` 1).
+//! Publishing over MQTT 5, at least once (`QoS` 1), and hearing what devices are told (`QoS` 2).
 
 mod connection;
 
@@ -10,10 +10,11 @@ use rumqttc::Transport;
 use rumqttc::v5::MqttOptions;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::LastWill;
+use tokio::sync::mpsc::UnboundedSender;
 
 use crate::config::MqttConfig;
 use crate::context::wrong_usage;
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Connection, Message, Outbound};
 
 /// Unacknowledged messages of one connection at most.
 const IN_FLIGHT: u16 = 1_000;
@@ -72,12 +73,22 @@ impl Broker {
 
     /// Connects as `client_id`, which must be nobody else's: the broker would throw the other one out.
     pub(crate) async fn connect(&self, client_id: &str, presence: Option<Presence<'_>>) -> anyhow::Result<Connection> {
+        self.connect_and_hear(client_id, presence, None).await
+    }
+
+    /// The same; what comes on the topics it subscribes to goes to `inbox`.
+    pub(crate) async fn connect_and_hear(
+        &self,
+        client_id: &str,
+        presence: Option<Presence<'_>>,
+        inbox: Option<UnboundedSender<Message>>,
+    ) -> anyhow::Result<Connection> {
         let mut options = self.options.clone();
         options.set_client_id(client_id.to_owned());
         if let Some(presence) = presence {
             options.set_last_will(LastWill::new(presence.topic, presence.will, QoS::AtLeastOnce, true, None));
         }
-        Connection::open(options, presence).await.with_context(|| format!("{} cannot be reached", self.url))
+        Connection::open(options, presence, inbox).await.with_context(|| format!("{} cannot be reached", self.url))
     }
 }
 

@@ -9,6 +9,7 @@ use reqwest::header::ACCEPT;
 use service::Secret;
 use tokio::sync::mpsc;
 
+use super::api;
 use crate::domain::server_sent::{Frame, Parser};
 
 const RECONNECT_PAUSE: Duration = Duration::from_millis(200);
@@ -25,14 +26,8 @@ pub(crate) type Arrived = (Instant, Frame);
 
 impl NotificationStream {
     pub(crate) fn new(api: &str, key: Secret) -> anyhow::Result<Self> {
-        let url = Url::parse(&format!("{}/v1/notifications/stream", api.trim_end_matches('/')));
-        let url = url.with_context(|| format!("`{api}` is no URL"))?;
-        let mut client = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
-        // A proxy for the world outside has no way to this machine.
-        if matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]")) {
-            client = client.no_proxy();
-        }
-        Ok(Self { http: client.build()?, url, key, last_id: String::new() })
+        let url = api::base(api)?.join("notifications/stream")?;
+        Ok(Self { http: api::client(&url)?, url, key, last_id: String::new() })
     }
 
     /// Opens the stream; what a key without access or another service there answers is an error.

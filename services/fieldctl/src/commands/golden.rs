@@ -4,7 +4,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::Subcommand;
-use events::{Aggregate, Anomaly, Blob, DeviceStatus, Event, Notification, Reading, SensorHealth, TemperatureAlert};
+use events::{
+    Aggregate, Anomaly, Blob, Command as DeviceCommand, CommandResult, DeviceStatus, Event, Notification, OutboundCommand, Reading,
+    ReportedState, Scene, SensorHealth, TemperatureAlert,
+};
 
 use crate::SUCCESS;
 use crate::adapters::outlet::KafkaOutlet;
@@ -34,6 +37,11 @@ pub(crate) async fn run(command: &Command, context: &mut Context<'_>) -> anyhow:
     examples.publish::<Aggregate>(context).await?;
     examples.publish::<SensorHealth>(context).await?;
     examples.publish::<Notification>(context).await?;
+    examples.publish::<DeviceCommand>(context).await?;
+    examples.publish::<Scene>(context).await?;
+    examples.publish::<OutboundCommand>(context).await?;
+    examples.publish::<ReportedState>(context).await?;
+    examples.publish::<CommandResult>(context).await?;
     Ok(SUCCESS)
 }
 

@@ -12,18 +12,24 @@ use crate::SUCCESS;
 use crate::context::Context;
 
 /// Service and consumer group, and what it reads.
-fn inputs() -> [(&'static str, Vec<String>); 6] {
+fn inputs() -> [(&'static str, Vec<String>); 8] {
     let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
     [
         ("mqtt-bridge", vec![topics::retry("mqtt-bridge")]),
+        ("mqtt-bridge-commands", names(&[topics::OUTBOUND_COMMANDS])),
         ("temperature-alert", names(&[topics::READINGS])),
         ("anomaly-detector", names(&[topics::READINGS])),
         ("anomaly-detector-aggregates", names(&[topics::READINGS])),
         ("anomaly-detector-group", names(&[topics::AGGREGATES])),
         (
             "notifier",
-            [names(&[topics::TEMPERATURE_ALERTS, topics::ANOMALIES, topics::DEVICE_STATUS]), vec![topics::retry("notifier")]].concat(),
+            [
+                names(&[topics::TEMPERATURE_ALERTS, topics::ANOMALIES, topics::DEVICE_STATUS, topics::COMMAND_RESULTS]),
+                vec![topics::retry("notifier")],
+            ]
+            .concat(),
         ),
+        ("device-commands", names(&[topics::COMMANDS])),
     ]
 }
 

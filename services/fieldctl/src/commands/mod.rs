@@ -1,12 +1,15 @@
 //! One module a command.
 
+pub(crate) mod command;
 pub(crate) mod device;
 pub(crate) mod dlq;
 pub(crate) mod golden;
 pub(crate) mod lag;
+pub(crate) mod plan;
 pub(crate) mod probe;
 pub(crate) mod replay;
 mod rights;
+pub(crate) mod scene;
 pub(crate) mod schemas;
 pub(crate) mod simulate;
 pub(crate) mod strimzi;
@@ -29,6 +32,9 @@ pub(crate) async fn run(command: Command, context: &mut Context<'_>) -> anyhow::
         Command::Simulate(arguments) => simulate::run(&arguments, context).await,
         Command::Replay(arguments) => replay::run(&arguments, context).await,
         Command::Device(command) => device::run(&command, context).await,
+        Command::Command(command) => command::run(&command, context).await,
+        Command::Scene(command) => scene::run(&command, context).await,
+        Command::Plan(arguments) => plan::run(&arguments, context),
         Command::Probe(arguments) => probe::run(&arguments, context).await,
         Command::Golden(command) => golden::run(&command, context).await,
         Command::Version => {

@@ -74,7 +74,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &mut Context<'_>) -> any
     watch.until_live().await?;
 
     let mut connection = broker.connect(&format!("fieldctl-probe-{run}"), None).await?;
-    let took = publish(plan, arguments.rate, &run, &mut connection, &mut watch).await?;
+    let took = publish(plan, arguments, &run, &mut connection, &mut watch).await?;
     connection.acknowledged(arguments.timeout).await?;
     watch.until_complete(arguments.timeout).await?;
     let (latencies, missing, gaps) = watch.close();
@@ -87,18 +87,25 @@ pub(crate) async fn run(arguments: &Arguments, context: &mut Context<'_>) -> any
 }
 
 /// How long publishing took.
-async fn publish(plan: ProbePlan, rate: f64, run: &str, connection: &mut Connection, watch: &mut Watch) -> anyhow::Result<Duration> {
-    let pace = Pace::PerSecond(rate);
-    let (started, mut last) = (Instant::now(), Timestamp::MIN);
+async fn publish(
+    plan: ProbePlan,
+    arguments: &Arguments,
+    run: &str,
+    connection: &mut Connection,
+    watch: &mut Watch,
+) -> anyhow::Result<Duration> {
+    let pace = Pace::PerSecond(arguments.rate);
+    let (started, mut latest) = (Instant::now(), vec![Timestamp::MIN; arguments.devices]);
     for (number, planned) in (0..).zip(plan.readings()) {
         tokio::time::sleep_until(started + pace.due(number)).await;
-        // Whole milliseconds survive any JSON number; one is never given twice, so a device's time goes forward.
+        // Whole milliseconds survive any JSON number; a device is never given one twice, so its time goes forward.
         let now = Timestamp::from_millis(Timestamp::from(SystemTime::now()).as_millis());
-        last = now.max(last.saturating_add(Duration::from_millis(1)));
+        let last = &mut latest[planned.device];
+        *last = now.max(last.saturating_add(Duration::from_millis(1)));
         let device_id = format!("probe-{run}-{:02}", planned.device);
-        let payload = json!({"device_id": device_id, "temperature": planned.value, "timestamp": seconds(last)});
+        let payload = json!({"device_id": device_id, "temperature": planned.value, "timestamp": seconds(*last)});
         if planned.fires {
-            watch.expect(device_id, last);
+            watch.expect(device_id, *last);
         }
         connection.publish(TOPIC, false, payload.to_string().into_bytes()).await.context("publishing")?;
     }

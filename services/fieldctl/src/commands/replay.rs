@@ -1,8 +1,10 @@
 //! The readings of a CSV as one device's, with their own times.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use anyhow::Context as _;
 use clap::Args;
 use events::{DEFAULT_TENANT, Event, Labels, Reading, Timestamp, UNIT_CELSIUS};
 use tokio::time::Instant;
@@ -48,18 +50,13 @@ enum Target {
 }
 
 pub(crate) async fn run(arguments: &Arguments, context: &mut Context<'_>) -> anyhow::Result<u8> {
-    let mut rows = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).flexible(true).from_path(&arguments.file)?;
+    let file = File::open(&arguments.file).with_context(|| arguments.file.display().to_string())?;
     let mut target = connect(arguments, context).await?;
     let mut stop = StopSignals::listen()?;
     let pace = arguments.rate.map_or(Pace::Unpaced, Pace::PerSecond);
     let (started, mut sent) = (Instant::now(), 0);
-    for (line, row) in rows.records().enumerate() {
-        let row = row?;
-        let reading = match parse(row.get(0), row.get(1)) {
-            Ok(reading) => reading,
-            Err(_) if line == 0 => continue,
-            Err(problem) => anyhow::bail!("{} line {}: {problem}", arguments.file.display(), line + 1),
-        };
+    for reading in readings(file) {
+        let reading = reading.with_context(|| arguments.file.display().to_string())?;
         if stop.asked_before(started + pace.due(sent)).await {
             break;
         }
@@ -71,6 +68,24 @@ pub(crate) async fn run(arguments: &Arguments, context: &mut Context<'_>) -> any
     target.finish().await?;
     context.out.line(format_args!("{sent} readings of {} sent and acknowledged", arguments.device))?;
     Ok(SUCCESS)
+}
+
+/// The readings of a CSV; a first line that is none is its header.
+fn readings(file: impl std::io::Read) -> impl Iterator<Item = anyhow::Result<(Timestamp, f64)>> {
+    let rows = csv::ReaderBuilder::new().has_headers(false).trim(csv::Trim::All).flexible(true).from_reader(file);
+    rows.into_records().enumerate().filter_map(|(number, row)| {
+        let row = match row {
+            Ok(row) => row,
+            Err(problem) => return Some(Err(problem.into())),
+        };
+        match parse(row.get(0), row.get(1)) {
+            Err(_) if number == 0 => None,
+            outcome => {
+                let line = row.position().map_or(0, csv::Position::line);
+                Some(outcome.map_err(|problem| anyhow::anyhow!("line {line}: {problem}")))
+            }
+        }
+    })
 }
 
 fn parse(at: Option<&str>, value: Option<&str>) -> Result<(Timestamp, f64), String> {
@@ -140,5 +155,30 @@ mod tests {
         assert_eq!(parse(Some("timestamp"), Some("1")), Err("`timestamp` is no time".to_owned()));
         assert_eq!(parse(Some("1769847330"), Some("NaN")), Err("`NaN` is no number".to_owned()));
         assert_eq!(parse(None, None), Err("`` is no time".to_owned()));
+    }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn a_csv_gives_finite_readings_or_says_in_which_line_it_does_not() {
+            let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/csv");
+            testkit::fuzz::fuzz("csv", &corpus, |bytes| {
+                let (mut read, mut refused) = (0, 0);
+                for reading in readings(bytes) {
+                    match reading {
+                        Ok((_, value)) => {
+                            assert!(value.is_finite());
+                            read += 1;
+                        }
+                        Err(problem) => {
+                            assert!(problem.to_string().contains("line"), "{problem}");
+                            refused += 1;
+                        }
+                    }
+                }
+                (read.min(16), refused.min(16))
+            });
+        }
     }
 }

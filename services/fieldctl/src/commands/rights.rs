@@ -160,7 +160,9 @@ mod tests {
         let relay = users.iter().find(|user| user.name == "outbox-relay").unwrap();
         assert_eq!(
             as_arguments(relay),
-            ["--allow-principal User:outbox-relay --operation Write --resource-pattern-type literal --topic notifications.v1"]
+            [
+                "--allow-principal User:outbox-relay --operation Write --resource-pattern-type literal --topic notifications.v1 --topic commands.v1 --topic scenes.v1"
+            ]
         );
         for user in &users {
             let text = as_arguments(user).join("\n");

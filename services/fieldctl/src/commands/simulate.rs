@@ -1,5 +1,6 @@
 //! Synthetic devices, over MQTT as devices are, or straight into a topic so that one service can be fed alone.
 
+mod actuators;
 mod course;
 mod fleet_connections;
 mod topic_feed;
@@ -57,9 +58,11 @@ pub(crate) struct Arguments {
     /// Broker [default: mqtt.url of the configuration]
     #[arg(long, value_name = "URL", conflicts_with = "into")]
     mqtt: Option<String>,
-    /// Straight into telemetry.readings.v1, telemetry.device-status.v1, alerts.temperature.v1 or anomalies.v1
+    /// Straight into telemetry.readings.v1, telemetry.device-status.v1, alerts.temperature.v1, anomalies.v1 or commands.v1
     #[arg(long, value_name = "TOPIC")]
     into: Option<String>,
+    #[command(flatten)]
+    actuators: actuators::Arguments,
 }
 
 pub(crate) async fn run(arguments: &Arguments, context: &mut Context<'_>) -> anyhow::Result<u8> {
@@ -79,7 +82,7 @@ pub(crate) async fn run(arguments: &Arguments, context: &mut Context<'_>) -> any
         Target::Topic(Box::new(TopicFeed::connect(&context.config, topic, plan.clone()).await?))
     } else {
         let broker = Broker::new(&context.config.mqtt, arguments.mqtt.as_deref())?;
-        Target::Mqtt(FleetConnections::connect(&broker, &plan).await?)
+        Target::Mqtt(FleetConnections::connect(&broker, &plan, &arguments.actuators).await?)
     };
     context.out.line(format_args!("seed {seed}: {} devices, {course}", plan.devices))?;
     let started = Instant::now();

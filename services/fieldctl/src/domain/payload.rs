@@ -1,4 +1,4 @@
-//! What a device says over MQTT, on `devices/<id>/telemetry` and `devices/<id>/status`.
+//! What a device says over MQTT, on `devices/<id>/telemetry` and `devices/<id>/status`, and where it is spoken to.
 
 use events::Timestamp;
 use serde_json::json;
@@ -15,6 +15,21 @@ pub(crate) fn telemetry_topic(device_id: &str) -> String {
 
 pub(crate) fn status_topic(device_id: &str) -> String {
     format!("devices/{device_id}/status")
+}
+
+/// Where a device is told what to do.
+pub(crate) fn commands_topic(device_id: &str) -> String {
+    format!("devices/{device_id}/commands")
+}
+
+/// Where a device says how it is, retained.
+pub(crate) fn state_topic(device_id: &str) -> String {
+    format!("devices/{device_id}/state")
+}
+
+/// The device whose topic it is.
+pub(crate) fn device_of(topic: &str) -> Option<&str> {
+    topic.split('/').nth(1)
 }
 
 /// Fractional seconds, as devices send time.

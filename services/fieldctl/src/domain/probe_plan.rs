@@ -1,7 +1,8 @@
 //! The probe's readings: which device says what, and which of its readings begin an excursion.
 //!
-//! Guarantees: exactly as many excursions as asked, spread evenly over devices and time; each is one reading above the
-//! threshold, with at least one normal reading of the device before the next, so that it resolves in between.
+//! Guarantees: exactly as many excursions as asked, spread evenly over devices and time, with none beside each other where there
+//! is room; each is one reading above the threshold, with at least one normal reading of the device before the next, so that it
+//! resolves in between.
 
 /// Above the usual threshold of 28.0.
 const HIGH: f64 = 31.5;
@@ -11,6 +12,8 @@ pub(crate) struct ProbePlan {
     readings: usize,
     alerts: usize,
     devices: usize,
+    /// Devices take their turns to fire in steps of so many: neighbours, which speak one after the other, fire far apart.
+    stride: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -23,7 +26,7 @@ pub(crate) struct Planned {
 impl ProbePlan {
     /// Says why when a device could not come back to normal between two excursions.
     pub(crate) fn new(readings: usize, alerts: usize, devices: usize) -> Result<Self, String> {
-        let plan = Self { readings, alerts, devices };
+        let plan = Self { readings, alerts, devices, stride: stride(devices) };
         if readings == 0 || alerts == 0 || devices == 0 {
             return Err("--readings, --alerts and --devices are at least 1".to_owned());
         }
@@ -48,18 +51,35 @@ impl ProbePlan {
     }
 
     fn alerts_of(self, device: usize) -> usize {
-        self.alerts / self.devices + usize::from(device < self.alerts % self.devices)
+        self.alerts / self.devices + usize::from(self.turn(device) < self.alerts % self.devices)
     }
 
-    /// The device's excursions begin at equal distances, shifted by its number so that devices do not fire together.
-    fn fires(self, device: usize, ordinal: usize) -> bool {
-        let (readings, alerts) = (self.readings_of(device), self.alerts_of(device));
-        let begin = |excursion: usize| (excursion * self.devices + device) * readings / (alerts * self.devices);
-        alerts > 0 && {
-            let guess = ordinal * alerts / readings;
-            (guess.saturating_sub(1)..=(guess + 1).min(alerts - 1)).any(|excursion| begin(excursion) == ordinal)
-        }
+    fn turn(self, device: usize) -> usize {
+        device * self.stride % self.devices
     }
+
+    /// All excursions begin at equal distances, one device after the other.
+    fn fires(self, device: usize, ordinal: usize) -> bool {
+        let (turn, readings) = (self.turn(device), self.readings_of(device));
+        let begins_now = |excursion: usize| {
+            let number = excursion * self.devices + turn;
+            number < self.alerts && number * readings / self.alerts == ordinal
+        };
+        let guess = (ordinal * self.alerts / readings).saturating_sub(turn) / self.devices;
+        (guess.saturating_sub(1)..=guess + 1).any(begins_now)
+    }
+}
+
+/// Without a common divisor with `devices`, and about the golden section of them: multiples of it lie evenly.
+fn stride(devices: usize) -> usize {
+    let coprime = |stride: &usize| {
+        let (mut a, mut b) = (*stride, devices);
+        while b > 0 {
+            (a, b) = (b, a % b);
+        }
+        a == 1
+    };
+    (devices * 618 / 1_000..=devices + 1).find(coprime).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -76,6 +96,17 @@ mod tests {
                 let fires: Vec<bool> = planned.iter().filter(|one| one.device == device).map(|one| one.fires).collect();
                 assert!(fires.windows(2).all(|two| two != [true, true]), "{plan:?}, device {device}");
             }
+        }
+    }
+
+    #[test]
+    fn excursions_lie_apart() {
+        for (readings, alerts, devices) in [(60_000, 5_000, 500), (10_000, 300, 50), (3_000, 150, 500)] {
+            let plan = ProbePlan::new(readings, alerts, devices).unwrap();
+            let fires: Vec<usize> = plan.readings().enumerate().filter(|(_, one)| one.fires).map(|(number, _)| number).collect();
+            let longest = fires.windows(2).map(|two| two[1] - two[0]).max().unwrap();
+            let beside = fires.windows(2).filter(|two| two[1] - two[0] == 1).count();
+            assert!(longest <= 4 * readings / alerts && beside * 20 <= alerts, "{plan:?}: {longest} {beside}");
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use events::identity::{DEFAULT_TENANT, excursion_id};
+use events::identity::{DEFAULT_TENANT, excursion_id, uuid_of};
 use events::{
-    AlertReason, AlertState, Anomaly, AnomalyState, Contribution, DeviceState, DeviceStatus, Evidence, Labels, Model, Reading, Severity,
-    TemperatureAlert, Timestamp, UNIT_CELSIUS,
+    AlertReason, AlertState, Anomaly, AnomalyState, Command, Contribution, DeviceState, DeviceStatus, Evidence, Labels, Model, Reading,
+    Severity, TemperatureAlert, Timestamp, UNIT_CELSIUS,
 };
 
 use super::device::Garbage;
@@ -78,6 +78,23 @@ pub(crate) fn status(plan: &FleetPlan, step: &Step) -> DeviceStatus {
         state,
         reason: reason.to_owned(),
         changed_at: step.at,
+    }
+}
+
+/// Something to be done within a minute from `now`.
+pub(crate) fn command(plan: &FleetPlan, step: &Step, now: Timestamp) -> Command {
+    let device_id = plan.device_id(step.device);
+    Command {
+        tenant: DEFAULT_TENANT.to_owned(),
+        command_id: uuid_of("synthetic-command", &[&device_id, &step.at.as_micros().to_string(), &now.as_micros().to_string()]),
+        device_id,
+        name: "set".to_owned(),
+        arguments: r#"{"speed":3}"#.to_owned(),
+        desired_state: Some(r#"{"speed":3}"#.to_owned()),
+        issued_at: now,
+        expires_at: now.saturating_add(Duration::from_mins(1)),
+        issued_by: "synthetic".to_owned(),
+        scene_id: None,
     }
 }
 

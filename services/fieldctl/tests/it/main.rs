@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod actuators;
+mod commands;
 mod devices;
 mod dlq;
+mod plan;
 mod probe;
 mod schemas;
 mod tail;

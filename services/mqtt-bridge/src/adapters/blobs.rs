@@ -81,8 +81,7 @@ impl BlobStore for BlobFolder {
                 let found = file.metadata()?;
                 // Without a link it is another's: deleted by another bridge, and perhaps put anew since.
                 if found.nlink() > 0 && found.modified()? < before {
-                    fs::remove_file(&path)?;
-                    deleted += 1;
+                    deleted += usize::from(remove(&path)?);
                 }
             }
         }
@@ -107,6 +106,15 @@ fn open(path: &Path) -> io::Result<Option<File>> {
     match OpenOptions::new().write(true).open(path) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether it was there: what was half-written may be whole by now, and in its place.
+fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }

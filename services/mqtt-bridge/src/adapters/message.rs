@@ -155,17 +155,21 @@ mod tests {
         assert_eq!(message.received_at, Timestamp::from_micros(7));
     }
 
-    #[test]
-    fn bytes_on_disk_are_a_message_that_is_written_the_same_or_none() {
-        let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/on-disk");
-        testkit::fuzz::fuzz("on-disk", &corpus, |bytes| {
-            let message = MqttMessage::from_bytes(bytes)?;
-            let written = message.to_bytes().unwrap();
-            let properties = message.user_properties.len().min(4);
-            let place = (message.qos.min(3), message.retained, properties, message.content_type.is_some(), message.topic.is_empty());
-            assert_eq!(MqttMessage::from_bytes(&written), Some(message));
-            Some(place)
-        });
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn bytes_on_disk_are_a_message_that_is_written_the_same_or_none() {
+            let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/on-disk");
+            testkit::fuzz::fuzz("on-disk", &corpus, |bytes| {
+                let message = MqttMessage::from_bytes(bytes)?;
+                let written = message.to_bytes().unwrap();
+                let properties = message.user_properties.len().min(4);
+                let place = (message.qos.min(3), message.retained, properties, message.content_type.is_some(), message.topic.is_empty());
+                assert_eq!(MqttMessage::from_bytes(&written), Some(message));
+                Some(place)
+            });
+        }
     }
 
     proptest::proptest! {

@@ -1,6 +1,7 @@
 //! MQTT on one side, Kafka on the other.
 
 mod blobs;
+mod commands;
 mod in_flight;
 mod intake;
 mod kafka_watch;
@@ -11,6 +12,7 @@ mod records;
 mod redrive;
 
 pub use blobs::{BlobFolder, BlobStore};
+pub use commands::Commands;
 pub use in_flight::InFlight;
 pub use intake::{Intake, Receipt};
 pub use kafka_watch::KafkaWatch;

@@ -147,7 +147,7 @@ impl Reader for MqttReader {
                         self.online.heard(status);
                         None
                     }
-                    Outcome::Large(_) => None,
+                    Outcome::State(_) | Outcome::Large(_) => None,
                 };
                 match self.records.events(received, &outcome, context.as_ref()) {
                     Err(Failure::Poison(poison)) => (vec![self.dead_letter(received, &poison, None, 0, Some(&span))], None),

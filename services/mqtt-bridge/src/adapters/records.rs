@@ -80,6 +80,7 @@ impl Records {
         match outcome {
             Outcome::Readings(readings) => readings.iter().map(|reading| self.writer.record(reading, &first, trace.cloned())).collect(),
             Outcome::Status(status) => Ok(vec![self.writer.record(status, &first, trace.cloned())?]),
+            Outcome::State(state) => Ok(vec![self.writer.record(state, &first, trace.cloned())?]),
             Outcome::Large(device) => Ok(vec![self.writer.record(&self.keep(received, device)?, &first, trace.cloned())?]),
         }
     }

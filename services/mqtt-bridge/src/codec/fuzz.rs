@@ -43,6 +43,7 @@ fn place(routes: &Routes, topic: &str, payload: &[u8]) -> Place {
             assert!(status.reason.chars().count() <= 64, "{status:?}");
             Ok(0)
         }
+        Ok(Outcome::State(state)) => panic!("{state:?} of a route without states"),
         Ok(Outcome::Large(device)) => panic!("{device:?} without a blob store"),
         Err(Reject { reason, detail, .. }) => {
             assert!(detail.len() < 1_000, "the detail is as long as the payload: {detail}");

@@ -43,6 +43,7 @@ pub enum PayloadKind {
     Number,
     Metrics,
     Status,
+    State,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -151,8 +152,8 @@ impl Mistakes {
             [&device, &group, &time, &sequence].into_iter().flatten().chain(value).any(Place::is_nested)
         };
         let decode: Decode = match config.payload {
-            PayloadKind::Value | PayloadKind::Metrics if nested => codec::nested_json,
-            PayloadKind::Value | PayloadKind::Metrics => codec::json,
+            PayloadKind::Value | PayloadKind::Metrics | PayloadKind::State if nested => codec::nested_json,
+            PayloadKind::Value | PayloadKind::Metrics | PayloadKind::State => codec::json,
             PayloadKind::Number => codec::number,
             PayloadKind::Status => codec::text_or_json,
         };
@@ -211,7 +212,11 @@ impl Mistakes {
                 if metric.or(value).is_some() {
                     self.note(format!("routes.{index}"), "metric and value are for payload = \"value\" and \"number\"");
                 }
-                Some(if kind == PayloadKind::Metrics { Shape::Metrics } else { Shape::Status })
+                Some(match kind {
+                    PayloadKind::Status => Shape::Status,
+                    PayloadKind::State => Shape::State,
+                    PayloadKind::Metrics | PayloadKind::Value | PayloadKind::Number => Shape::Metrics,
+                })
             }
         }
     }

@@ -9,11 +9,11 @@ fn load_with(environment: &[(&str, &str)]) -> Result<Config, Vec<String>> {
 }
 
 #[test]
-fn the_defaults_are_fine_and_hold_the_three_routes() {
+fn the_defaults_are_fine_and_hold_the_four_routes() {
     let config = load_with(&[]).unwrap();
     let routes = config.routes().unwrap();
     let filters: Vec<&str> = routes.iter().map(|route| route.filter.as_str()).collect();
-    assert_eq!(filters, ["iot/sensor/temperature", "devices/+/telemetry", "devices/+/status"]);
+    assert_eq!(filters, ["iot/sensor/temperature", "devices/+/telemetry", "devices/+/status", "devices/+/state"]);
     assert_eq!(config.mqtt.max_packet_size, ByteSize::mib(2));
 }
 
@@ -52,4 +52,14 @@ fn an_unknown_key_of_a_route_is_a_mistake() {
     let routes = r#"[{ name = "a", filter = "a", payload = "metrics", device = "topic:1", topik = "x" }]"#;
     let mistakes = load_with(&[("MQTT_BRIDGE__ROUTES", routes)]).unwrap_err();
     assert!(mistakes.iter().any(|mistake| mistake.contains("topik")), "{mistakes:#?}");
+}
+
+#[test]
+fn a_topic_for_commands_has_to_tell_devices_apart() {
+    for topic in ["devices/commands", "devices/{device}/#"] {
+        let mistakes = load_with(&[("MQTT_BRIDGE__COMMANDS__TOPIC", topic)]).unwrap_err();
+        assert!(mistakes.len() == 1 && mistakes[0].starts_with("commands.topic: "), "{mistakes:#?}");
+    }
+    let own = load_with(&[("MQTT_BRIDGE__COMMANDS__TENANTS", r#"{ acme = "acme/{device}/do" }"#)]).unwrap();
+    assert_eq!(own.commands.topics().unwrap().of("acme", "d-1").unwrap(), "acme/d-1/do");
 }

@@ -63,6 +63,7 @@ impl DeviceLimiter {
             Outcome::Status(status) => {
                 Some((status.tenant.as_str(), status.device_id.as_str())).filter(|device| !self.admits(*device, now))
             }
+            Outcome::State(state) => Some((state.tenant.as_str(), state.device_id.as_str())).filter(|device| !self.admits(*device, now)),
             Outcome::Large(key) => Some((key.tenant.as_str(), key.device_id.as_str())).filter(|device| !self.admits(*device, now)),
         };
         match refused {

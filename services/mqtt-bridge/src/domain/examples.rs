@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use events::{DeviceState, DeviceStatus, Reading, Timestamp};
+use events::{DeviceState, DeviceStatus, Reading, ReportedState, Timestamp};
 use service::config::{Layers, load};
 
 use crate::config::{Config, DEFAULTS};
@@ -12,6 +12,7 @@ const NOW: Timestamp = Timestamp::from_millis(1_769_847_330_000);
 const TEMPERATURE: &str = "iot/sensor/temperature";
 const TELEMETRY: &str = "devices/d-1/telemetry";
 const STATUS: &str = "devices/d-1/status";
+const STATE: &str = "devices/d-1/state";
 
 static ROUTES: LazyLock<Routes> = LazyLock::new(|| {
     let layers = Layers { service: crate::NAME, defaults: DEFAULTS, file: None, environment: Vec::new() };
@@ -34,6 +35,29 @@ fn status(payload: &str) -> DeviceStatus {
         Ok(Outcome::Status(status)) => status,
         other => panic!("{payload}: {other:?}"),
     }
+}
+
+fn state(payload: &str) -> ReportedState {
+    match outcome(STATE, payload, true) {
+        Ok(Outcome::State(state)) => state,
+        other => panic!("{payload}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_a_device_reports_of_itself_is_its_state_without_what_it_answers() {
+    let id = "0198f0c0-0000-7000-8000-000000000001";
+    let payload = format!(
+        r#"{{"on": true, "fan": {{"modes": ["eco", null, 2.5]}}, "timestamp": 1769847329, "command_id": "{id}", "error": "stuck"}}"#
+    );
+    let reported = state(&payload);
+    assert_eq!((reported.tenant.as_str(), reported.device_id.as_str()), ("default", "d-1"));
+    let read: serde_json::Value = serde_json::from_str(&reported.state).unwrap();
+    assert_eq!(read, serde_json::json!({"on": true, "fan": {"modes": ["eco", null, 2.5]}}));
+    assert_eq!((reported.command_id, reported.error.as_deref()), (id.parse().ok(), Some("stuck")));
+    assert_eq!((reported.reported_at, reported.received_at), (Timestamp::from_millis(1_769_847_329_000), NOW));
+    let plain = state(r#"{"on": false, "command_id": null}"#);
+    assert_eq!((plain.state.as_str(), plain.command_id, plain.error, plain.reported_at), (r#"{"on":false}"#, None, None, NOW));
 }
 
 #[test]
@@ -195,12 +219,31 @@ fn malformed_payloads_are_rejected_with_their_reason() {
         ("some/other/topic", b"{}", Reason::NoRoute, None),
         ("$SYS/broker/uptime", b"1", Reason::NoRoute, None),
     ];
+    assert_rejected(&corpus);
+}
+
+fn assert_rejected(corpus: &[(&str, &[u8], Reason, Option<&str>)]) {
     for (topic, payload, reason, device) in corpus {
         let shown = String::from_utf8_lossy(&payload[..payload.len().min(120)]).into_owned();
         let reject = outcome(topic, payload, false).expect_err(&shown);
-        assert_eq!((reject.reason, reject.device.as_ref().map(|d| d.device_id.as_str())), (reason, device), "{topic} {shown}: {reject}");
+        assert_eq!((reject.reason, reject.device.as_ref().map(|d| d.device_id.as_str())), (*reason, *device), "{topic} {shown}: {reject}");
         assert!(reject.detail.len() < 1_000, "{topic} {shown}: the detail is as long as the payload");
     }
+}
+
+#[test]
+fn reports_that_are_no_state_are_rejected_with_their_reason() {
+    assert_rejected(&[
+        (STATE, b"", Reason::Empty, Some("d-1")),
+        (STATE, b"on", Reason::NotJson, Some("d-1")),
+        (STATE, b"[true]", Reason::NotAnObject, Some("d-1")),
+        (STATE, br#"{"on": true, "on": false}"#, Reason::DuplicateKey, Some("d-1")),
+        (STATE, br#"{"on": true, "command_id": "7"}"#, Reason::BadCommandId, Some("d-1")),
+        (STATE, br#"{"on": true, "command_id": 7}"#, Reason::WrongType, Some("d-1")),
+        (STATE, br#"{"on": true, "error": {}}"#, Reason::WrongType, Some("d-1")),
+        (STATE, br#"{"on": true, "timestamp": 1769847631}"#, Reason::TooFarAhead, Some("d-1")),
+        (STATE, &vec![b' '; 64 * 1024 + 1], Reason::Oversized, Some("d-1")),
+    ]);
 }
 
 #[test]
@@ -218,14 +261,14 @@ fn with_a_blob_store_a_large_payload_is_its_devices_where_the_topic_tells_it() {
 proptest::proptest! {
     #[test]
     fn no_payload_is_too_strange_to_answer(payload: Vec<u8>) {
-        for topic in [TEMPERATURE, TELEMETRY, STATUS] {
+        for topic in [TEMPERATURE, TELEMETRY, STATUS, STATE] {
             drop(outcome(topic, &payload, false));
         }
     }
 
     #[test]
     fn no_text_that_looks_like_json_is_too_strange_to_answer(payload in r#"(\{|\}|\[|\]|"|:|,|\\|NaN|-|1e9|9|device_id|temperature|timestamp|é|\n| ){0,40}"#) {
-        for topic in [TEMPERATURE, TELEMETRY, STATUS] {
+        for topic in [TEMPERATURE, TELEMETRY, STATUS, STATE] {
             drop(outcome(topic, &payload, false));
         }
     }

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use events::{DeviceKey, DeviceStatus, Reading, Timestamp};
+use events::{DeviceKey, DeviceStatus, Reading, ReportedState, Timestamp};
 
 /// What a device published, and how it came.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +18,7 @@ pub enum Outcome {
     /// At least one; of several devices only where a gateway's array names them.
     Readings(Vec<Reading>),
     Status(DeviceStatus),
+    State(ReportedState),
     /// Too large to be read: this device's payload is kept as it is, elsewhere.
     Large(DeviceKey),
 }
@@ -27,6 +28,8 @@ pub enum Outcome {
 pub struct Limits {
     /// Bytes.
     pub payload: usize,
+    /// Bytes of a payload that is a reported state: every command of the device looks at it.
+    pub state: usize,
     /// What is larger is kept elsewhere; else it is refused.
     pub keeps_larger: bool,
     /// Readings of one message.

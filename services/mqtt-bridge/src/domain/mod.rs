@@ -4,6 +4,7 @@
 //! [`Reject`] why it cannot. [`RejectLimiter`] decides which rejects are worth keeping, [`DeviceLimiter`] how many devices
 //! nobody knows are let in.
 
+mod command;
 mod devices;
 mod document;
 mod filter;
@@ -16,10 +17,12 @@ mod readings;
 mod reject;
 mod route;
 mod routes;
+mod state;
 mod status;
 mod time;
 mod unit;
 
+pub use command::{CommandTopics, NotForADevice, payload};
 pub use devices::{DeviceLimiter, DeviceLimits};
 pub use document::{Document, Field, Members};
 pub use filter::TopicFilter;

@@ -24,6 +24,7 @@ pub enum Reason {
     NoMetrics,
     TooManyReadings,
     UnknownState,
+    BadCommandId,
     TooManyNewDevices,
 }
 
@@ -50,6 +51,7 @@ impl Reason {
             Self::NoMetrics => "no_metrics",
             Self::TooManyReadings => "too_many_readings",
             Self::UnknownState => "unknown_state",
+            Self::BadCommandId => "bad_command_id",
             Self::TooManyNewDevices => "too_many_new_devices",
         }
     }

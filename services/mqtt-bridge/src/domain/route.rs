@@ -1,7 +1,7 @@
 use events::DeviceKey;
 
 use crate::domain::{
-    Conversion, Document, Field, Limits, Members, Message, Metrics, Outcome, Place, Reason, Reject, TopicFilter, readings, status,
+    Conversion, Document, Field, Limits, Members, Message, Metrics, Outcome, Place, Reason, Reject, TopicFilter, readings, state, status,
 };
 
 const LONGEST_ID: usize = 256;
@@ -46,6 +46,8 @@ pub enum Shape {
     Metrics,
     /// Whether the device is connected.
     Status,
+    /// What the device reports of itself.
+    State,
 }
 
 impl Route {
@@ -57,11 +59,15 @@ impl Route {
             Some(device) => reject.of(device),
             None => reject,
         };
-        if message.payload.len() > limits.payload {
-            if let (true, Some(device)) = (limits.keeps_larger, &by_topic) {
+        let (largest, keeps_larger) = match self.shape {
+            Shape::State => (limits.state, false),
+            Shape::Value { .. } | Shape::Metrics | Shape::Status => (limits.payload, limits.keeps_larger),
+        };
+        if message.payload.len() > largest {
+            if let (true, Some(device)) = (keeps_larger, &by_topic) {
                 return Ok(Outcome::Large(device.clone()));
             }
-            let detail = format!("{} bytes; the limit is {}", message.payload.len(), limits.payload);
+            let detail = format!("{} bytes; the limit is {largest}", message.payload.len());
             return Err(whose(Reject::new(Reason::Oversized, detail)));
         }
         let document = (self.decode)(message.payload).map_err(whose)?;
@@ -72,7 +78,7 @@ impl Route {
         for element in self.elements(each, document).map_err(whose)? {
             match self.read_document(by_topic.clone(), message, &element, metrics, limits)? {
                 Outcome::Readings(readings) => all.extend(readings),
-                other @ (Outcome::Status(_) | Outcome::Large(_)) => return Ok(other),
+                other @ (Outcome::Status(_) | Outcome::State(_) | Outcome::Large(_)) => return Ok(other),
             }
             if all.len() > limits.readings {
                 return Err(whose(Reject::new(Reason::TooManyReadings, format!("more than {} in one message", limits.readings))));
@@ -100,6 +106,7 @@ impl Route {
             Shape::Value { metric, value } => readings::one(self, metric, value, &device, message, document, metrics, limits),
             Shape::Metrics => readings::many(self, &device, message, document, metrics, limits),
             Shape::Status => status::read(self, &device, message, document, limits),
+            Shape::State => state::read(self, &device, message, document, limits),
         };
         read.map_err(|reject| reject.of(&device))
     }

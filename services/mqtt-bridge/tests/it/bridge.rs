@@ -2,7 +2,7 @@ use std::path::Path;
 
 use events::topics;
 use mqtt_bridge::config::Config;
-use mqtt_bridge::{DEFINITION, NAME, app};
+use mqtt_bridge::{COMMANDS, DEFINITION, NAME, app};
 use testkit::{Kit, Mosquitto, Running};
 
 use crate::wire::Wire;
@@ -51,14 +51,31 @@ impl Field {
 
     pub(crate) async fn with(broker: Mosquitto) -> Self {
         let (dlq, retry) = (topics::dlq(NAME), topics::retry(NAME));
-        let kit = Kit::with_topics(&[topics::READINGS, topics::DEVICE_STATUS, topics::BLOBS, &dlq, &retry]).await;
+        let (dlq_of_commands, retry_of_commands) = (topics::dlq(COMMANDS), topics::retry(COMMANDS));
+        let kit = Kit::with_topics(&[
+            topics::READINGS,
+            topics::DEVICE_STATUS,
+            topics::DEVICE_STATE,
+            topics::BLOBS,
+            topics::OUTBOUND_COMMANDS,
+            &dlq,
+            &retry,
+            &dlq_of_commands,
+            &retry_of_commands,
+        ])
+        .await;
         let wire = Wire::to(broker.port).await;
         Self { kit, broker, wire, version: MQTT_5 }
     }
 
     pub(crate) fn config(&self, overrides: &[(&str, &str)]) -> Config {
         let url = self.wire.url();
-        let mut all = vec![("MQTT_BRIDGE__MQTT__URL", url.as_str()), ("MQTT_BRIDGE__MQTT__VERSION", self.version)];
+        let mut all = vec![
+            ("MQTT_BRIDGE__MQTT__URL", url.as_str()),
+            ("MQTT_BRIDGE__MQTT__VERSION", self.version),
+            // It has a connection of its own; `commands` looks at that one.
+            ("MQTT_BRIDGE__COMMANDS__ENABLED", "false"),
+        ];
         all.extend_from_slice(overrides);
         self.kit.config(DEFINITION.name, DEFINITION.defaults, &all)
     }
@@ -78,6 +95,7 @@ impl Field {
             ("FIELDWATCH__REGISTRY__URL", self.kit.registry_config.url.as_str()),
             ("MQTT_BRIDGE__MQTT__URL", self.wire.url().as_str()),
             ("MQTT_BRIDGE__MQTT__VERSION", self.version),
+            ("MQTT_BRIDGE__COMMANDS__ENABLED", "false"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec()
@@ -87,6 +105,7 @@ impl Field {
     pub(crate) fn environment_with_spool(&self, folder: &Path) -> Vec<(String, String)> {
         let mut environment = self.environment();
         environment.push(("MQTT_BRIDGE__SPOOL__FOLDER".into(), folder.display().to_string()));
+        environment.push(("MQTT_BRIDGE__SPOOL__ENCRYPTION__KEY".into(), "spool-key-0123456789abcdef0123456789".into()));
         environment
     }
 }

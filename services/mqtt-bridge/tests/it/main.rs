@@ -12,6 +12,7 @@
 
 mod blobs;
 mod bridge;
+mod commands;
 mod connection;
 mod device;
 mod faults;
@@ -20,6 +21,7 @@ mod readings;
 mod redrive;
 mod rejects;
 mod session;
+mod state;
 mod status;
 mod trace;
 mod wire;

@@ -3,6 +3,7 @@ import './styles/controls.css';
 import './styles/notifications.css';
 import './styles/fleet.css';
 import './styles/device.css';
+import './styles/commands.css';
 import './styles/settings.css';
 import { render } from 'preact';
 import { follow } from './notifications/live';

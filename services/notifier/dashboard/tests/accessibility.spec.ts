@@ -4,7 +4,7 @@ import type { AxeResults } from 'axe-core';
 import { ask, expect, HOT, itemOf, newDevice, publish, signIn, test } from './suite';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const PAGES = ['/?q=sim-', '/devices/sim-001', '/notifications?kind=device-offline&state=RESOLVED', '/silences', '/webhooks/axe'];
+const PAGES = ['/?q=sim-', '/devices/sim-001', '/notifications?kind=device-offline&state=RESOLVED', '/silences', '/webhooks/axe', '/scenes'];
 
 // So that no page is empty.
 test.beforeAll(async () => {
@@ -13,6 +13,8 @@ test.beforeAll(async () => {
   await ask('PUT', '/silences/axe', { matchers: ['device_id="nobody"'], starts_at, ends_at });
   await ask('PUT', '/webhooks/axe', { url: 'http://127.0.0.1:9/' });
   await ask('POST', '/webhooks/axe/test');
+  await ask('PUT', '/scenes/axe', { members: [{ device_id: 'sim-001', name: 'set', arguments: { on: true } }] });
+  await ask('POST', '/commands', { device_id: 'sim-001', name: 'set', arguments: { on: true }, desired_state: { on: true } });
 });
 
 const WAYS = [

@@ -27,7 +27,7 @@ pub struct NotificationDocument {
     /// 1 at first, without holes.
     #[schema(minimum = 1)]
     pub version: i64,
-    /// alert, anomaly, sensor-health, device-offline, pipeline, external; others may follow.
+    /// alert, anomaly, sensor-health, device-offline, pipeline, external, command; others may follow.
     pub kind: String,
     #[schema(value_type = StateSymbol)]
     pub state: NotificationState,

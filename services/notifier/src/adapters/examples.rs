@@ -1,15 +1,85 @@
 //! One full example of each message, for the API's description.
 
-use events::{Change, DeviceState, HealthState, Labels, NotificationState, Severity, Timestamp};
+use events::{BreakerState, Change, CommandOutcome, DeviceState, HealthState, Labels, NotificationState, Severity, Timestamp};
 
+use serde_json::json;
+use uuid::Uuid;
+
+use super::command_document::{CommandDocument, CommandNews, ResultDocument, RunDocument, SceneRunDocument};
 use super::device_document::{DeviceDocument, HealthDocument, LatestDocument, MetricHealthDocument, ReadingDocument, StatusDocument};
 use super::document::{CountsDocument, EventDocument, NotificationDocument, Rfc3339};
 use super::history_document::{History, HistoryPoint};
 use super::timeline_document::TimelineDocument;
+use crate::domain::course::CommandState;
+
+const COMMAND: Uuid = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0001);
+const SCENE: Uuid = Uuid::from_u128(0x0197_0000_0000_7000_8000_0000_0000_0002);
 
 /// Seconds after the first example's time.
 fn time(seconds: i64) -> Timestamp {
     Timestamp::from_micros(1_769_847_330_000_250 + seconds * 1_000_000)
+}
+
+/// A command with its history and every field filled in.
+pub fn command() -> CommandDocument {
+    let outcome = |outcome, seconds, detail: &str| ResultDocument {
+        outcome,
+        attempt: 1,
+        detail: detail.into(),
+        breaker: BreakerState::Closed,
+        at: Rfc3339(time(seconds)),
+    };
+    CommandDocument {
+        command_id: COMMAND,
+        tenant: "default".into(),
+        device_id: "fan-01".into(),
+        name: "set".into(),
+        arguments: json!({ "speed": 3 }),
+        desired_state: Some(json!({ "speed": 3 })),
+        issued_by: "operations".into(),
+        issued_at: Rfc3339(time(0)),
+        expires_at: Rfc3339(time(60)),
+        scene_id: Some(SCENE),
+        state: CommandState::Verified,
+        is_final: true,
+        attempt: 1,
+        detail: "reported as desired".into(),
+        breaker: Some(BreakerState::Closed),
+        updated_at: Rfc3339(time(2)),
+        history: Some(vec![outcome(CommandOutcome::Accepted, 1, ""), outcome(CommandOutcome::Verified, 2, "reported as desired")]),
+    }
+}
+
+/// A command that was just issued.
+pub fn issued() -> CommandDocument {
+    CommandDocument {
+        state: CommandState::Pending,
+        is_final: false,
+        attempt: 0,
+        detail: String::new(),
+        breaker: None,
+        updated_at: Rfc3339(time(0)),
+        history: None,
+        ..command()
+    }
+}
+
+/// What a stream tells of a command.
+pub fn command_news() -> CommandNews {
+    let CommandDocument { command_id, device_id, name, scene_id, detail, .. } = command();
+    let (outcome, breaker, at) = (CommandOutcome::Verified, BreakerState::Closed, Rfc3339(time(2)));
+    CommandNews { command_id, device_id, name, scene_id, result: ResultDocument { outcome, attempt: 1, detail, breaker, at } }
+}
+
+/// What running a scene is answered.
+pub fn run() -> RunDocument {
+    RunDocument { scene_id: SCENE, commands: vec![issued()] }
+}
+
+/// A run of a scene.
+pub fn scene_run() -> SceneRunDocument {
+    let command = CommandDocument { history: None, ..command() };
+    SceneRunDocument::new(SCENE, "ventilate".into(), "operations".into(), time(0), vec![command])
 }
 
 /// A notification with every field filled in.

@@ -7,6 +7,7 @@ mod counts;
 mod frame;
 mod log;
 mod recent;
+mod results;
 mod tailing;
 
 use std::collections::{HashMap, HashSet};
@@ -31,7 +32,16 @@ const REMEMBERED: usize = 65_536;
 #[derive(Clone)]
 pub enum Live {
     Changed(Arc<Frame>),
-    Counts { tenant: Arc<str>, data: Bytes },
+    Counts {
+        tenant: Arc<str>,
+        data: Bytes,
+    },
+    /// What became of a command.
+    Command {
+        tenant: Arc<str>,
+        device_id: Arc<str>,
+        data: Bytes,
+    },
 }
 
 /// Clones share everything.

@@ -1,5 +1,6 @@
 //! What touches the world: Postgres, Kafka, HTTP.
 
+pub mod command_document;
 pub mod db;
 pub mod device_document;
 pub mod devices;

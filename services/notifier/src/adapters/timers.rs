@@ -39,6 +39,8 @@ pub struct Timers {
     pub delivery: DeliveryConfig,
     /// How long changes of devices' connections are kept.
     pub status_changes: Duration,
+    /// How long commands and their results are kept.
+    pub commands: Duration,
     /// How long windows of devices' metrics are kept.
     pub history: Duration,
 }
@@ -83,6 +85,7 @@ impl Timers {
         if turn.is_multiple_of(SELDOM) {
             self.store.forget_deliveries(self.delivery.keep).await.map_err(|error| classify(&error))?;
             self.store.forget_status_changes(self.status_changes).await.map_err(|error| classify(&error))?;
+            self.store.forget_device_commands(self.commands).await.map_err(|error| classify(&error))?;
             self.store.forget_history(self.history).await.map_err(|error| classify(&error))?;
             self.store.forget_answers(ANSWERS_KEPT).await.map_err(|error| classify(&error))?;
         }
@@ -92,7 +95,7 @@ impl Timers {
     /// One thing that is due, and the deliveries it led to; `None` when nothing is.
     async fn one(&self, duty: Duty, limits: &Limits) -> Result<Option<usize>, Failure> {
         match duty {
-            Duty::Dispatch => Ok((self.store.dispatch().await? > 0).then_some(0)),
+            Duty::Dispatch => Ok((self.store.dispatch(&self.outgoing).await? > 0).then_some(0)),
             Duty::Groups => match self.store.flush_group(limits).await? {
                 Some(flushed) => self.marked(flushed).await.map(Some),
                 None => Ok(None),

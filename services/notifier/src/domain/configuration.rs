@@ -9,6 +9,7 @@ use super::escalation::Escalation;
 use super::mute_time::MuteTime;
 use super::receiver::Receiver;
 use super::routing::{DEFAULT_RECEIVER, NOBODY, Route};
+use super::scene::Scene;
 use super::silence::Silence;
 use super::webhook::Webhook;
 
@@ -26,6 +27,7 @@ pub struct Configuration {
     pub mute_times: BTreeMap<String, MuteTime>,
     pub webhooks: BTreeMap<String, Webhook>,
     pub emails: BTreeMap<String, Email>,
+    pub scenes: BTreeMap<String, Scene>,
 }
 
 impl Default for Configuration {
@@ -38,6 +40,7 @@ impl Default for Configuration {
             mute_times: BTreeMap::new(),
             webhooks: BTreeMap::new(),
             emails: BTreeMap::new(),
+            scenes: BTreeMap::new(),
         }
     }
 }
@@ -58,7 +61,8 @@ impl Configuration {
         each(&mut mistakes, "mute_times", &self.mute_times, MuteTime::mistakes);
         each(&mut mistakes, "webhooks", &self.webhooks, Webhook::mistakes);
         each(&mut mistakes, "emails", &self.emails, Email::mistakes);
-        each(&mut mistakes, "receivers", &self.receivers, |receiver| self.unknown_endpoints(receiver));
+        each(&mut mistakes, "scenes", &self.scenes, Scene::mistakes);
+        each(&mut mistakes, "receivers", &self.receivers, |receiver| [receiver.mistakes(), self.unknown_of(receiver)].concat());
         each(&mut mistakes, "escalations", &self.escalations, |escalation| {
             let unknown = escalation.steps.iter().enumerate().filter(|(_, step)| !self.has_receiver(&step.receiver));
             unknown.map(|(index, step)| (format!("/steps/{index}/receiver"), no_such("receiver", &step.receiver))).collect()
@@ -75,11 +79,13 @@ impl Configuration {
         name == NOBODY || self.receivers.contains_key(name)
     }
 
-    fn unknown_endpoints(&self, receiver: &Receiver) -> Vec<(String, String)> {
+    fn unknown_of(&self, receiver: &Receiver) -> Vec<(String, String)> {
         let webhooks = receiver.webhooks.iter().enumerate().filter(|(_, name)| !self.webhooks.contains_key(*name));
         let webhooks = webhooks.map(|(index, name)| (format!("/webhooks/{index}"), no_such("webhook", name)));
         let emails = receiver.emails.iter().enumerate().filter(|(_, name)| !self.emails.contains_key(*name));
-        webhooks.chain(emails.map(|(index, name)| (format!("/emails/{index}"), no_such("e-mail", name)))).collect()
+        let emails = emails.map(|(index, name)| (format!("/emails/{index}"), no_such("e-mail", name)));
+        let scenes = receiver.scenes.iter().enumerate().filter(|(_, name)| !self.scenes.contains_key(*name));
+        webhooks.chain(emails).chain(scenes.map(|(index, name)| (format!("/scenes/{index}"), no_such("scene", name)))).collect()
     }
 
     fn unknown_of_routes(&self) -> Vec<Mistake> {
@@ -140,7 +146,7 @@ mod tests {
     #[test]
     fn names_that_nothing_has_are_found() {
         let configuration: Configuration = serde_json::from_value(serde_json::json!({
-            "receivers": { "ops": { "webhooks": ["missing"], "emails": ["missing"] }, "bad name": { "webhooks": [] } },
+            "receivers": { "ops": { "webhooks": ["missing"], "emails": ["missing"], "scenes": ["missing"], "commands": [{ "name": "" }] }, "bad name": { "webhooks": [] } },
             "routes": { "receiver": "nobody-known", "routes": [
                 { "receiver": "ops", "matchers": ["a=b"], "mute_times": ["night"], "escalation": "steps" },
                 { "receiver": "none", "matchers": ["a=c"] }
@@ -153,8 +159,10 @@ mod tests {
             pointers,
             [
                 "/receivers/bad name",
+                "/receivers/ops/commands/0/name",
                 "/receivers/ops/webhooks/0",
                 "/receivers/ops/emails/0",
+                "/receivers/ops/scenes/0",
                 "/escalations/two/steps/0/receiver",
                 "/routes/receiver",
                 "/routes/routes/0/mute_times/0",

@@ -1,7 +1,7 @@
 //! Matchers as Alertmanager writes them: `severity="CRITICAL"`, `device_id=~"freezer-.*"`, `team!="night"`.
 //!
 //! They look at labels; a label that is missing is one that is empty. Regular expressions match the whole value and
-//! take time linear in it.
+//! take time linear in it. Besides, numbers are compared: `confidence>0.7`; a value that is none is neither above nor below.
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,6 +22,26 @@ enum Test {
     NotEqual(String),
     Like(Regex),
     NotLike(Regex),
+    Compared(Comparison, f64),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Comparison {
+    Above,
+    AtLeast,
+    Below,
+    AtMost,
+}
+
+impl Comparison {
+    fn holds(self, value: f64, limit: f64) -> bool {
+        match self {
+            Self::Above => value > limit,
+            Self::AtLeast => value >= limit,
+            Self::Below => value < limit,
+            Self::AtMost => value <= limit,
+        }
+    }
 }
 
 /// One condition on one label.
@@ -35,7 +55,7 @@ pub struct Matcher {
 
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NotAMatcher {
-    #[error("`{0}` is not a matcher like severity=\"CRITICAL\", with =, !=, =~ or !~")]
+    #[error("`{0}` is not a matcher like severity=\"CRITICAL\", with =, !=, =~ or !~, nor one like confidence>0.7, with >, >=, < or <=")]
     Form(String),
     #[error("`{0}` has a regular expression that cannot be used")]
     Expression(String),
@@ -53,6 +73,7 @@ impl Matcher {
             Test::NotEqual(unwanted) => value != unwanted,
             Test::Like(expression) => expression.is_match(value),
             Test::NotLike(expression) => !expression.is_match(value),
+            Test::Compared(comparison, limit) => value.parse().is_ok_and(|value| comparison.holds(value, *limit)),
         }
     }
 
@@ -107,9 +128,9 @@ impl FromStr for Matcher {
 
     fn from_str(text: &str) -> Result<Self, NotAMatcher> {
         let form = || NotAMatcher::Form(text.to_owned());
-        let at = text.find(['=', '!']).filter(|_| text.len() <= LONGEST).ok_or_else(form)?;
+        let at = text.find(['=', '!', '<', '>']).filter(|_| text.len() <= LONGEST).ok_or_else(form)?;
         let (name, rest) = text.split_at(at);
-        let (operator, value) = ["=~", "!~", "!=", "="]
+        let (operator, value) = ["=~", "!~", "!=", "=", ">=", "<=", ">", "<"]
             .into_iter()
             .find_map(|operator| rest.strip_prefix(operator).map(|value| (operator, value.trim())))
             .ok_or_else(form)?;
@@ -127,6 +148,17 @@ impl FromStr for Matcher {
             let compiled = Regex::new(value).and_then(|_| RegexBuilder::new(&whole).size_limit(LARGEST).build());
             compiled.map_err(|_| NotAMatcher::Expression(text.to_owned()))
         };
+        let comparison = match operator {
+            ">" => Some(Comparison::Above),
+            ">=" => Some(Comparison::AtLeast),
+            "<" => Some(Comparison::Below),
+            "<=" => Some(Comparison::AtMost),
+            _ => None,
+        };
+        if let Some(comparison) = comparison {
+            let limit = value.parse().ok().filter(|limit: &f64| limit.is_finite()).ok_or_else(form)?;
+            return Ok(Self { name: name.to_owned(), test: Test::Compared(comparison, limit), text: format!("{name}{operator}{limit}") });
+        }
         let shown = format!("{name}{operator}{}", serde_json::Value::from(value.as_str()));
         let condition = match operator {
             "=" => Test::Equal(value),
@@ -194,6 +226,25 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_compared_and_what_is_none_is_neither_above_nor_below() {
+        for (value, above, at_most) in [
+            ("0.71", true, false),
+            ("0.7", false, true),
+            ("0.07", false, true),
+            ("1e1", true, false),
+            ("high", false, false),
+            ("", false, false),
+            ("NaN", false, false),
+        ] {
+            let given = labels(&[("confidence", value)]);
+            let holds = |text: &str| text.parse::<Matcher>().unwrap().matches(&given);
+            assert_eq!((holds("confidence>0.7"), holds("confidence <= \"0.70\"")), (above, at_most), "{value}");
+            assert_eq!((holds("confidence>=0.71"), holds("confidence<0.7")), (above, value == "0.07"), "{value}");
+        }
+        assert_eq!(" confidence >= 0.70".parse::<Matcher>().unwrap().to_string(), "confidence>=0.7");
+    }
+
+    #[test]
     fn a_matcher_reads_its_own_text() {
         let matcher: Matcher = "note=~say \\\"hi\\\"".parse().unwrap();
         assert_eq!(matcher.to_string().parse::<Matcher>().unwrap(), matcher);
@@ -202,9 +253,22 @@ mod tests {
 
     #[test]
     fn what_is_no_matcher_is_refused() {
-        for text in
-            ["", "severity", "=x", "a b=c", "x~y", "{a=\"b\"}", "a=\"unclosed", "a=~\"(\"", "a=~\"x){1,2}(y\"", "a=~\"(a{900}){900}\""]
-        {
+        for text in [
+            "",
+            "severity",
+            "=x",
+            "a b=c",
+            "x~y",
+            "a>b",
+            "a>",
+            "a<=inf",
+            "a>=NaN",
+            "{a=\"b\"}",
+            "a=\"unclosed",
+            "a=~\"(\"",
+            "a=~\"x){1,2}(y\"",
+            "a=~\"(a{900}){900}\"",
+        ] {
             assert!(text.parse::<Matcher>().is_err(), "{text}");
         }
     }

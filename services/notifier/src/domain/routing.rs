@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::matcher::{Matcher, all_match};
 use super::mute_time::MuteTime;
 use super::period::Period;
+use super::signal::CONFIDENCE;
 
 /// A receiver that gets nothing: what is routed to it is stored only.
 pub const NOBODY: &str = "none";
@@ -179,11 +180,12 @@ impl Destination {
         self.receiver != NOBODY
     }
 
-    /// The group of a notification here: the labels it is grouped by, as text. `...` groups by all of them.
+    /// The group of a notification here: the labels it is grouped by, as text. `...` groups by all of them but the
+    /// confidence, which is another with every anomaly.
     pub fn group_key(&self, labels: &Labels) -> String {
         let by_all = self.group_by.iter().any(|name| name == "...");
         let mut names: Vec<&str> = labels.keys().map(String::as_str).collect();
-        names.retain(|name| by_all || self.group_by.iter().any(|wanted| wanted == name));
+        names.retain(|name| (by_all && *name != CONFIDENCE) || self.group_by.iter().any(|wanted| wanted == name));
         let group: Labels = names.into_iter().filter_map(|name| Some((name.to_owned(), labels.get(name)?.clone()))).collect();
         serde_json::to_string(&group).unwrap_or_default()
     }
@@ -270,7 +272,7 @@ mod tests {
     #[test]
     fn three_points_group_by_every_label() {
         let root = tree(&serde_json::json!({ "receiver": "a", "group_by": ["..."] }));
-        let given = labels(&[("b", "2"), ("a", "1")]);
+        let given = labels(&[("b", "2"), ("a", "1"), ("confidence", "0.9")]);
         assert_eq!(destinations(&root, &given)[0].group_key(&given), r#"{"a":"1","b":"2"}"#);
     }
 

@@ -2,12 +2,13 @@
 
 mod of_alert;
 mod of_anomaly;
+mod of_result;
 mod of_status;
 
 use std::borrow::Cow;
 
 use events::identity::uuid_of;
-use events::{Anomaly, DeviceState, DeviceStatus, Labels, Severity, TemperatureAlert, Timestamp};
+use events::{Anomaly, CommandResult, DeviceState, DeviceStatus, Labels, Severity, TemperatureAlert, Timestamp};
 use uuid::Uuid;
 
 /// `Notification::kind`
@@ -18,9 +19,13 @@ pub mod kind {
     pub const DEVICE_OFFLINE: &str = "device-offline";
     pub const PIPELINE: &str = "pipeline";
     pub const EXTERNAL: &str = "external";
+    pub const COMMAND: &str = "command";
 
-    pub const ALL: [&str; 6] = [ALERT, ANOMALY, SENSOR_HEALTH, DEVICE_OFFLINE, PIPELINE, EXTERNAL];
+    pub const ALL: [&str; 7] = [ALERT, ANOMALY, SENSOR_HEALTH, DEVICE_OFFLINE, PIPELINE, EXTERNAL, COMMAND];
 }
+
+/// The label that says how sure the model of an anomaly is, 0 to 1. It says how much, not which: nothing is grouped by it.
+pub const CONFIDENCE: &str = "confidence";
 
 /// What a signal does to the notification of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +80,11 @@ impl Signal {
     /// `None` for a state this release does not know.
     pub fn of_status(status: &DeviceStatus) -> Option<Self> {
         of_status::signal(status)
+    }
+
+    /// `None` for a result that is no end.
+    pub fn of_result(result: &CommandResult) -> Option<Self> {
+        of_result::signal(result)
     }
 
     /// One notification per excursion, the same in every replay.

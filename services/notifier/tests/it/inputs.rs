@@ -159,7 +159,7 @@ async fn who_lost_a_partition_cannot_write_any_more() {
     let arrival = |device: &str| {
         let alert = firing(device);
         let cause = Cause { event_id: events::Event::event_id(&alert), trace_id: None, at: alert.changed_at };
-        Arrival { signal: Signal::of_alert(&alert).unwrap(), cause, origin: Origin::default(), trace: None }
+        Arrival { signal: Signal::of_alert(&alert), result: None, cause, origin: Origin::default(), trace: None }
     };
     let advance = |expected, next| Advance { topic: "alerts".into(), partition: 0, expected, next };
 
@@ -187,7 +187,7 @@ async fn a_batch_that_is_refused_leaves_nothing_behind() {
     sqlx::raw_sql("ALTER TABLE outbox ADD CHECK (aggregate_id = 'nothing')").execute(&world.pool).await.unwrap();
     let alert = firing("sensor-01");
     let cause = Cause { event_id: Uuid::new_v4(), trace_id: None, at: alert.changed_at };
-    let arrival = Arrival { signal: Signal::of_alert(&alert).unwrap(), cause, origin: Origin::default(), trace: None };
+    let arrival = Arrival { signal: Signal::of_alert(&alert), result: None, cause, origin: Origin::default(), trace: None };
     let advance = Advance { topic: "alerts".into(), partition: 0, expected: 0, next: 1 };
     assert!(store.apply(&[advance], &[&arrival], &outgoing).await.is_err());
     for table in ["notification", "notification_event", "outbox", "notification_key", "stream_position"] {

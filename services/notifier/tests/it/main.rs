@@ -3,8 +3,10 @@
 
 mod access;
 mod actions;
+mod authorization;
 mod commands;
 mod configuration;
+mod device_commands;
 mod device_streams;
 mod devices;
 mod emails;
@@ -22,7 +24,9 @@ mod openapi;
 mod problems;
 mod process;
 mod queries;
+mod reactions;
 mod restart;
+mod scenes;
 mod streams;
 mod tokens;
 mod webhooks;

@@ -43,11 +43,18 @@ fn every_message_has_an_example_and_every_operation_its_problems() {
         "DevicePage",
         "TimelineEntry",
         "TimelinePage",
+        "Command",
+        "CommandPage",
+        "CommandNews",
+        "Instruction",
+        "Scene",
+        "SceneIssued",
+        "SceneRun",
     ] {
         let schema = &schemas[message];
         assert!(!schema["example"].is_null() || !schema["examples"].is_null(), "{message} has no example");
     }
-    for message in ["Notification", "Device"] {
+    for message in ["Notification", "Device", "Command"] {
         let example = &schemas[message]["example"];
         let properties = schemas[message]["properties"].as_object().unwrap();
         assert!(properties.keys().all(|name| !example[name].is_null()), "the example of {message} is not full");

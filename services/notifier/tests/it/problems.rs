@@ -88,7 +88,8 @@ async fn the_page_comes_with_a_strict_policy_compressed_and_only_when_it_has_cha
     let world = World::new().await;
     let replica = world.start_with(&[("NOTIFIER__API__TRACE_URL", "https://traces.example.com/?a&id={trace_id}")]).await;
     let files = [("/app.js", "text/javascript"), ("/app.css", "text/css"), ("/icon.svg", "image/svg+xml")];
-    let pages = ["/", "/devices/hall%2F1", "/notifications", "/silences", "/webhooks", "/webhooks/ops"].map(|path| (path, "text/html"));
+    let pages =
+        ["/", "/devices/hall%2F1", "/notifications", "/scenes", "/silences", "/webhooks", "/webhooks/ops"].map(|path| (path, "text/html"));
     for (path, kind) in files.into_iter().chain(pages) {
         let response = replica.request(Method::GET, path).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);

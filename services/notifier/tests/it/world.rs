@@ -15,7 +15,7 @@ use stream::{OutRecord, tail};
 use testkit::{Database, Kit, Running, eventually};
 use uuid::Uuid;
 
-const TOPICS: [&str; 11] = [
+const TOPICS: [&str; 14] = [
     "telemetry.readings.v1",
     "telemetry.device-status.v1",
     "telemetry.aggregates.v1",
@@ -23,6 +23,9 @@ const TOPICS: [&str; 11] = [
     "alerts.temperature.v1",
     "anomalies.v1",
     "notifications.v1",
+    "commands.v1",
+    "scenes.v1",
+    "command-results.v1",
     "dlq.notifier.v1",
     "retry.notifier.v1",
     "dlq.notifier-history.v1",
@@ -200,6 +203,12 @@ impl Replica {
         let request = self.request(Method::GET, "/v1/notifications/stream").bearer_auth(KEY);
         let request = last_event_id.into_iter().fold(request, |request, id| request.header("last-event-id", id));
         Events::of(request.send().await.unwrap())
+    }
+
+    /// The same with an idempotency key.
+    pub(crate) async fn post_once(&self, path: &str, body: &Value, idempotency_key: &str) -> Response {
+        let request = self.request(Method::POST, path).bearer_auth(KEY).header("idempotency-key", idempotency_key);
+        request.json(body).send().await.unwrap()
     }
 
     pub(crate) async fn stop(self) {

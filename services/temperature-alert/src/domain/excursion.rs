@@ -232,6 +232,10 @@ impl Excursion {
         if now.at.since(since.at) < wait {
             return;
         }
+        // An alert's id is made of when it began: if this one ended at that very instant, another of it would have the same.
+        if self.alert.as_ref().is_some_and(|open| open.started_at == now.at) {
+            return;
+        }
         self.phase = Phase::Normal;
         self.step = 0;
         self.breaches.clear();

@@ -6,6 +6,7 @@ mod chaos;
 mod commands;
 mod driver;
 mod formats;
+mod fuzz;
 mod refusals;
 mod reload;
 mod rules;

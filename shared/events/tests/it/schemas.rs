@@ -5,7 +5,10 @@ use apache_avro::schema_compatibility::SchemaCompatibility;
 use apache_avro::types::Value;
 use apache_avro::writer::datum::GenericDatumWriter;
 use events::codec::{Encoder, SchemaId, WriterSchema, unframe};
-use events::{Aggregate, Anomaly, Blob, DeviceStatus, Event, Notification, Reading, SCHEMAS, SensorHealth, TemperatureAlert};
+use events::{
+    Aggregate, Anomaly, Blob, Command, CommandResult, DeviceStatus, Event, Notification, OutboundCommand, Reading, ReportedState, SCHEMAS,
+    Scene, SensorHealth, TemperatureAlert,
+};
 
 /// Payloads of a release: `<event>-<release>.avsc` wrote `.avro`, which says what `.json` says.
 const RELEASES: [u32; 1] = [1];
@@ -87,6 +90,11 @@ macro_rules! for_each_event {
         $check::<Aggregate>();
         $check::<SensorHealth>();
         $check::<Notification>();
+        $check::<Command>();
+        $check::<Scene>();
+        $check::<OutboundCommand>();
+        $check::<ReportedState>();
+        $check::<CommandResult>();
     };
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use events::Event;
+use events::{Event, Timestamp};
 
 use super::Operator;
 use super::partition::{Origin, PartitionState, Snapshot, SnapshotBounds, Step};
@@ -30,6 +30,8 @@ pub struct Driver<O: Operator> {
     writer: EventWriter,
     log: Vec<(String, O::Event)>,
     partition: PartitionState<O::State>,
+    /// What the wall clock shows.
+    clock: Timestamp,
     pending: Pending,
     committed: Committed,
 }
@@ -51,8 +53,8 @@ struct Committed {
 
 impl<O: Operator> Driver<O> {
     pub fn new(operator: O, writer: EventWriter) -> Self {
-        let partition = PartitionState::new(0, 0);
-        Self { operator, writer, log: Vec::new(), partition, pending: Pending::default(), committed: Committed::default() }
+        let (partition, clock) = (PartitionState::new(0, 0), Timestamp::MIN);
+        Self { operator, writer, log: Vec::new(), partition, clock, pending: Pending::default(), committed: Committed::default() }
     }
 
     /// Appends to the input log.
@@ -79,6 +81,21 @@ impl<O: Operator> Driver<O> {
             }
         }
         end_wave(&mut self.partition, &self.operator, &self.writer, &mut wave, &mut records)?;
+        self.say(records);
+        Ok(())
+    }
+
+    /// The wall clock shows `now`: timers run by it where the log is at its end and the operator goes by it.
+    pub fn tick(&mut self, now: Timestamp) -> Result<(), Failure> {
+        if !O::WALL_CLOCK {
+            return Ok(());
+        }
+        (self.clock, self.partition.wall) = (now, now);
+        if self.partition.next_offset < self.log.len() as i64 {
+            return Ok(());
+        }
+        let mut records = Vec::new();
+        self.partition.tick(&step(&self.operator, &self.writer), &mut records)?;
         self.say(records);
         Ok(())
     }
@@ -122,6 +139,11 @@ impl<O: Operator> Driver<O> {
         }));
     }
 
+    /// Takes off the log what is not processed: it comes later.
+    pub fn drop_unprocessed(&mut self) {
+        self.log.truncate(self.partition.next_offset as usize);
+    }
+
     /// Snapshots every changed key into the transaction.
     pub fn snapshot(&mut self) -> Result<(), Failure> {
         self.snapshot_within(0)
@@ -154,7 +176,10 @@ impl<O: Operator> Driver<O> {
     pub fn crash(&mut self) -> Result<(), Failure> {
         self.pending = Pending::default();
         self.partition = PartitionState::new(0, 0);
-        let Some((to, progress)) = self.committed.position else { return Ok(()) };
+        let Some((to, progress)) = self.committed.position else {
+            self.partition.wall = self.clock;
+            return Ok(());
+        };
         for (key, bytes) in &self.committed.snapshots {
             let snapshot = decode_snapshot::<O::State>(bytes).map_err(Failure::fatal)?;
             self.partition.restore(key, Some(snapshot));
@@ -167,6 +192,7 @@ impl<O: Operator> Driver<O> {
             apply(&mut self.partition, &step, (key, event), &mut records)?;
         }
         self.partition.end_replay(progress, to);
+        self.partition.wall = self.clock;
         self.say(records);
         self.reconcile()
     }

@@ -44,6 +44,12 @@ pub trait Operator: Send + Sync + 'static {
     const STAGE: &'static str;
     /// How many events [`prepare`](Self::prepare) is given at most; 1: there is no batch step.
     const BATCH: usize = 1;
+    /// Whether a notice of a key that is not known is heard too. One that changes nothing leaves no key behind.
+    const HEARS_OF_NEW_KEYS: bool = false;
+    /// Whether time is the wall clock's, and not that of the events: [`Outputs::now`] is when the turn began, and timers run by
+    /// it while the partition is at the end of its input. The notices there were when a partition came are heard first. Whatever such an operator takes is snapshotted in the same
+    /// transaction, so that no replay meets it at another time.
+    const WALL_CLOCK: bool = false;
 
     /// When the bridge took the event; the highest seen is the partition's time.
     fn received_at(&self, event: &Self::Event) -> Timestamp;
@@ -63,12 +69,13 @@ pub trait Operator: Send + Sync + 'static {
         None
     }
 
-    /// Works on what time or absence causes; `now` is the due time.
+    /// Works on what time or absence causes; `now` is the due time, which by the wall clock may be past.
     fn on_time(&self, _key: &str, _now: Timestamp, _state: &mut Self::State, _outputs: &mut Outputs<'_>) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// Hears a notice of a key that is known; tells whether that changed its state. Notices have no order with events.
+    /// Hears a notice of a key that is known (or of any: [`HEARS_OF_NEW_KEYS`](Self::HEARS_OF_NEW_KEYS)); tells whether that
+    /// changed its state, which is then snapshotted at once. Notices have no order with events.
     fn on_notice(&self, _key: &str, _notice: &Self::Notice, _state: &mut Self::State, _outputs: &mut Outputs<'_>) -> Result<bool, Failure> {
         Ok(false)
     }
@@ -81,6 +88,9 @@ pub trait Operator: Send + Sync + 'static {
 
     /// Names every tally `state` counts into, once per count: what [`Outputs::adjust`] made of it.
     fn tally(&self, _state: &Self::State, _each: &mut dyn FnMut(&str)) {}
+
+    /// Hears now and then what each tally comes to over all partitions of a worker: for metrics.
+    fn on_tallies(&self, _sum: &dyn Fn(&str) -> i64) {}
 
     /// Works on the silence of a whole partition, which says something of its source and nothing of its devices.
     fn on_source(&self, _change: SourceChange, _outputs: &mut Outputs<'_>) -> Result<(), Failure> {
@@ -106,6 +116,9 @@ pub struct OperatorConfig {
     pub workers: usize,
     /// Records taken in one turn at most, and so the size of a transaction.
     pub max_poll_records: usize,
+    /// How long records may gather at the broker before they are fetched; zero: not at all.
+    #[serde(with = "humantime_serde")]
+    pub gather: Duration,
     /// A changed key is snapshotted before its partition has moved on by so many records …
     pub snapshot_records: u64,
     /// … or after this long, whichever comes first.

@@ -97,6 +97,8 @@ pub(crate) struct PartitionState<S> {
     pub(crate) at_end: Option<Instant>,
     /// When the present turn began.
     pub(crate) now: Instant,
+    /// The same by the wall clock; only where the operator goes by it.
+    pub(crate) wall: Timestamp,
 }
 
 impl<S: State> PartitionState<S> {
@@ -117,6 +119,7 @@ impl<S: State> PartitionState<S> {
             silent_since: None,
             at_end: None,
             now: Instant::now(),
+            wall: Timestamp::MIN,
         }
     }
 
@@ -182,11 +185,15 @@ impl<S: State> PartitionState<S> {
             let since = Mark { offset, time: self.time, taken_at: self.now };
             let at = step.operator.received_at(event);
             if at > self.time {
-                self.advance(step, at, since, records)?;
+                if !O::WALL_CLOCK {
+                    self.run_due(step, at, Some(since), records)?;
+                }
+                self.time = at;
             }
             self.next_offset = offset + 1;
             mark = Some(since);
         }
+        let now = self.time_of::<O>();
         let entry = self.keys.get_or_default(key);
         if mark.is_some_and(|mark| entry.next_offset > mark.offset) {
             return Ok(());
@@ -198,7 +205,7 @@ impl<S: State> PartitionState<S> {
             outcome?;
         }
         let said = records.len();
-        let mut outputs = Outputs::new(step, cause, records, &mut self.tallies);
+        let mut outputs = Outputs::new(step, cause, records, &mut self.tallies, now);
         let outcome = step.operator.on_event(key, event, &mut entry.state, &mut outputs);
         if outcome.is_err() {
             records.truncate(said);
@@ -211,11 +218,15 @@ impl<S: State> PartitionState<S> {
             }
             None => announce(entry, &mut self.announced),
         }
-        if records.len() > said {
+        if records.len() > said || O::WALL_CLOCK {
             announce(entry, &mut self.announced);
         }
         schedule(entry, step.operator, &mut self.timers);
         Ok(())
+    }
+
+    fn time_of<O: Operator>(&self) -> Timestamp {
+        if O::WALL_CLOCK { self.wall } else { self.time }
     }
 
     /// Whether a timer is due by `at`, or may be: a timer that has moved is not known to.
@@ -240,22 +251,40 @@ impl<S: State> PartitionState<S> {
         cause: &mut dyn FnMut() -> Cause,
         records: &mut Vec<OutRecord>,
     ) -> Result<bool, Failure> {
-        let Some(entry) = self.keys.get_mut(key) else { return Ok(false) };
-        let mut outputs = Outputs::new(step, cause, records, &mut self.tallies);
-        if !step.operator.on_notice(key, notice, &mut entry.state, &mut outputs)? {
+        let now = self.time_of::<O>();
+        let known = self.keys.get(key).is_some();
+        if !known && !O::HEARS_OF_NEW_KEYS {
             return Ok(false);
+        }
+        let entry = self.keys.get_or_default(key);
+        let mut outputs = Outputs::new(step, cause, records, &mut self.tallies, now);
+        let heard = step.operator.on_notice(key, notice, &mut entry.state, &mut outputs);
+        if !matches!(heard, Ok(true)) {
+            if !known {
+                self.keys.remove(key);
+            }
+            return heard;
         }
         announce(entry, &mut self.announced);
         schedule(entry, step.operator, &mut self.timers);
         Ok(true)
     }
 
-    /// Moves the partition's time to `to`, running every timer due by then.
-    fn advance<O: Operator<State = S>>(
+    /// Runs the timers that are due by the wall clock. The input log did not cause what they change.
+    pub(crate) fn tick<O: Operator<State = S>>(&mut self, step: &Step<'_, O>, records: &mut Vec<OutRecord>) -> Result<(), Failure> {
+        self.run_due(step, self.wall, None, records)
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(due, _)| *due)
+    }
+
+    /// Runs every timer due by `to`. `mark`: the record that moves time, where one does.
+    fn run_due<O: Operator<State = S>>(
         &mut self,
         step: &Step<'_, O>,
         to: Timestamp,
-        mark: Mark,
+        mark: Option<Mark>,
         records: &mut Vec<OutRecord>,
     ) -> Result<(), Failure> {
         let mut ahead = Vec::new();
@@ -263,33 +292,35 @@ impl<S: State> PartitionState<S> {
             let Some((due, key)) = self.timers.pop_first() else { break };
             let Some(entry) = self.keys.get_mut(&key).filter(|entry| entry.scheduled == Some(due)) else { continue };
             // Replaying: the key's snapshot is from later in the log than this record.
-            if entry.next_offset > mark.offset {
+            if mark.is_some_and(|mark| entry.next_offset > mark.offset) {
                 ahead.push((due, key));
                 continue;
             }
             entry.scheduled = None;
             if step.operator.due(&entry.state) == Some(due) {
                 let (said, mut no_cause) = (records.len(), Cause::default);
-                let mut outputs = Outputs::new(step, &mut no_cause, records, &mut self.tallies);
+                let now = if O::WALL_CLOCK { self.wall } else { due };
+                let mut outputs = Outputs::new(step, &mut no_cause, records, &mut self.tallies, now);
                 step.operator.on_time(&key, due, &mut entry.state, &mut outputs)?;
-                if records.len() > said {
+                if records.len() > said || mark.is_none() {
                     announce(entry, &mut self.announced);
                 }
-                changed(entry, mark, &mut self.dirty);
+                if let Some(mark) = mark {
+                    changed(entry, mark, &mut self.dirty);
+                }
             }
             schedule(entry, step.operator, &mut self.timers);
         }
         self.timers.extend(ahead);
-        self.time = to;
         Ok(())
     }
 
     /// Brings every key in line with the operator; what they say is in the order of the keys.
     pub(crate) fn reconcile<O: Operator<State = S>>(&mut self, step: &Step<'_, O>, records: &mut Vec<OutRecord>) -> Result<(), Failure> {
-        let mut said = Vec::new();
+        let (mut said, now) = (Vec::new(), self.time_of::<O>());
         for entry in self.keys.iter_mut() {
             let (mut of_key, mut no_cause) = (Vec::new(), Cause::default);
-            let mut outputs = Outputs::new(step, &mut no_cause, &mut of_key, &mut self.tallies);
+            let mut outputs = Outputs::new(step, &mut no_cause, &mut of_key, &mut self.tallies, now);
             step.operator.reconcile(&entry.key, self.time, &mut entry.state, &mut outputs)?;
             schedule(entry, step.operator, &mut self.timers);
             if !of_key.is_empty() {
@@ -309,8 +340,12 @@ impl<S: State> PartitionState<S> {
         change: super::SourceChange,
         records: &mut Vec<OutRecord>,
     ) -> Result<(), Failure> {
-        let mut no_cause = Cause::default;
-        step.operator.on_source(change, &mut Outputs::new(step, &mut no_cause, records, &mut self.tallies))
+        let (mut no_cause, now) = (Cause::default, self.time_of::<O>());
+        step.operator.on_source(change, &mut Outputs::new(step, &mut no_cause, records, &mut self.tallies, now))
+    }
+
+    pub(crate) fn tallied(&self, name: &str) -> i64 {
+        self.tallies.get(name).copied().unwrap_or_default()
     }
 
     pub(crate) fn has_announced(&self) -> bool {

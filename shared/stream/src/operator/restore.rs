@@ -24,6 +24,7 @@ use crate::decode::Decoder;
 use crate::failure::backoff;
 use crate::reader::Reader;
 use crate::record::Cause;
+use crate::watermarks::watermarks;
 use crate::{Failure, OutRecord};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,7 +113,7 @@ impl<'a, O: Operator> Restorer<'a, O> {
     fn restore(&mut self, operator: &O, partition: i32) -> Result<(PartitionState<O::State>, Vec<OutRecord>), Failure> {
         let started = Instant::now();
         let (committed, progress) = self.committed_progress(partition)?;
-        let (log_start, _) = self.uncommitted.fetch_watermarks(&self.input, partition, TIMEOUT)?;
+        let (log_start, _) = watermarks(&self.uncommitted, &self.input, partition, TIMEOUT)?;
         let next_offset = committed.unwrap_or(log_start);
         let mut state = PartitionState::new(partition, next_offset);
         let snapshots = self.read_snapshots(partition, &mut state)?;
@@ -169,13 +170,13 @@ impl<'a, O: Operator> Restorer<'a, O> {
 
     /// Reads the state topic's partition; returns how many snapshots it held.
     fn read_snapshots(&self, partition: i32, state: &mut PartitionState<O::State>) -> Result<usize, Failure> {
-        let (start, end) = self.uncommitted.fetch_watermarks(&self.snapshots, partition, TIMEOUT)?;
+        let (start, end) = watermarks(&self.uncommitted, &self.snapshots, partition, TIMEOUT)?;
         if start == end {
             return Ok(0);
         }
         let waiting = Instant::now();
         // The newest snapshots may still be in a transaction that nobody has ended yet.
-        while self.committed.fetch_watermarks(&self.snapshots, partition, TIMEOUT)?.1 < end {
+        while watermarks(&self.committed, &self.snapshots, partition, TIMEOUT)?.1 < end {
             if waiting.elapsed() > STABLE_WITHIN {
                 return Err(Failure::transient(format!("{} [{partition}] has a transaction that does not end", self.snapshots)));
             }

@@ -1,4 +1,8 @@
-//! A transactional producer: records, offsets and snapshots become visible together or not at all.
+//! Transactions: records, offsets and snapshots become visible together or not at all.
+//!
+//! Two producers take turns. A producer's next transaction is told to wait until the markers of its last are written; by the
+//! time the other's is committed, they are. One begins only when it is known how the other ended, so there is one order, and
+//! where two have markers to come, the group keeps the offset that was written later.
 
 use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,8 +19,6 @@ use crate::producer::producer_config;
 use crate::{Failure, KafkaConfig, OutRecord};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
-/// The markers of a transaction are written by then, or the broker has other troubles.
-const MARKERS: Duration = Duration::from_millis(10);
 const ABORT_TURN: Duration = Duration::from_millis(100);
 /// Longer than `transaction.timeout.ms`.
 const ABORT_WITHIN: Duration = Duration::from_secs(15);
@@ -54,29 +56,15 @@ impl ProducerContext for Deliveries {
 }
 
 pub(crate) struct Transactions {
-    producer: BaseProducer<Deliveries>,
-    deliveries: Deliveries,
-    ended_at: Cell<Instant>,
+    producers: [Transactional; 2],
+    turn: Cell<usize>,
 }
 
 impl Transactions {
-    /// A producer under its own transactional id. Blocks until the cluster answers or `TIMEOUT`.
+    /// Producers under transactional ids that nobody had before. Blocks until the cluster answers or `TIMEOUT`.
     pub(crate) fn begin_with(kafka: &KafkaConfig, transactional_id: &str) -> Result<Self, Failure> {
-        let mut config = producer_config(kafka, transactional_id)?;
-        config
-            .set("transactional.id", transactional_id)
-            .set("transaction.timeout.ms", "10000")
-            .set("message.timeout.ms", "10000")
-            // Records wait for their partitions to be registered, and are batched meanwhile.
-            .set("linger.ms", "0")
-            // A transaction that follows another at once is told to wait until that one's markers are written: the
-            // backoff of other producers would cost more than the transaction.
-            .set("retry.backoff.ms", "1")
-            .set("retry.backoff.max.ms", "100");
-        let deliveries = Deliveries::default();
-        let producer: BaseProducer<Deliveries> = config.create_with_context(deliveries.clone())?;
-        producer.init_transactions(TIMEOUT)?;
-        Ok(Self { producer, deliveries, ended_at: Cell::new(Instant::now()) })
+        let producer = |number| Transactional::begin_with(kafka, &format!("{transactional_id}-{number}"));
+        Ok(Self { producers: [producer(0)?, producer(1)?], turn: Cell::new(0) })
     }
 
     /// Sends `records` and moves the group to `offsets`, all or nothing. No access is Fatal.
@@ -86,10 +74,43 @@ impl Transactions {
         offsets: &TopicPartitionList,
         member: &Member,
     ) -> Result<Attempt, Failure> {
+        let turn = self.turn.replace(1 - self.turn.get());
+        self.producers[turn].commit(records, offsets, member)
+    }
+}
+
+struct Transactional {
+    producer: BaseProducer<Deliveries>,
+    deliveries: Deliveries,
+}
+
+impl Transactional {
+    fn begin_with(kafka: &KafkaConfig, transactional_id: &str) -> Result<Self, Failure> {
+        let mut config = producer_config(kafka, transactional_id)?;
+        config
+            .set("transactional.id", transactional_id)
+            .set("transaction.timeout.ms", "10000")
+            .set("message.timeout.ms", "10000")
+            // Records wait for their partitions to be registered, and are batched meanwhile.
+            .set("linger.ms", "0")
+            // Where markers are not written yet after all: the backoff of other producers would cost more than the
+            // transaction.
+            .set("retry.backoff.ms", "1")
+            .set("retry.backoff.max.ms", "100");
+        let deliveries = Deliveries::default();
+        let producer: BaseProducer<Deliveries> = config.create_with_context(deliveries.clone())?;
+        producer.init_transactions(TIMEOUT)?;
+        Ok(Self { producer, deliveries })
+    }
+
+    fn commit<'r>(
+        &self,
+        records: impl Iterator<Item = &'r OutRecord>,
+        offsets: &TopicPartitionList,
+        member: &Member,
+    ) -> Result<Attempt, Failure> {
         self.deliveries.first_error.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let outcome = self.attempt(records, offsets, member);
-        self.ended_at.set(Instant::now());
-        match outcome {
+        match self.attempt(records, offsets, member) {
             Ok(()) => Ok(Attempt::Committed),
             Err(error) if ends_producer(&error) => fenced(error),
             Err(error) => match self.abort() {
@@ -101,21 +122,15 @@ impl Transactions {
 
     fn attempt<'r>(
         &self,
-        records: impl Iterator<Item = &'r OutRecord>,
+        mut records: impl Iterator<Item = &'r OutRecord>,
         offsets: &TopicPartitionList,
         member: &Member,
     ) -> Result<(), KafkaError> {
-        let mut records = records;
         self.producer.begin_transaction()?;
-        // Records and offsets travel at the same time. Not right behind another transaction: until its markers are written
-        // the coordinator says "not yet", to which the client answers after `retry.backoff.ms` for offsets, but after 20 ms
-        // where it registers a record's partition.
-        if self.ended_at.get().elapsed() > MARKERS {
-            records.by_ref().try_for_each(|record| self.send(record))?;
-        }
+        // They travel while the offsets do.
+        records.try_for_each(|record| self.send(record))?;
         let group = member.consumer().group_metadata().ok_or(KafkaError::Canceled)?;
         until_known(|| self.producer.send_offsets_to_transaction(offsets, &group, TIMEOUT))?;
-        records.try_for_each(|record| self.send(record))?;
         // commit_transaction flushes in slices of 100 ms; waiting for the reports here costs 3 ms instead of 205.
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::ZERO);

@@ -1,10 +1,11 @@
-//! One worker thread: one consumer, one transactional producer, the state of its partitions.
+//! One worker thread: one consumer, a pair of transactional producers, the state of its partitions.
 //!
 //! No transaction stays open across a wait. What a turn took is committed before the next turn, or is lost with its
 //! partition: a revocation drops state and outputs of a partition together, and the next owner begins at what was
 //! committed.
 
 mod beside;
+mod clock;
 mod commit;
 mod meters;
 mod ownership;
@@ -44,7 +45,7 @@ enum Ended {
 }
 
 /// Works until the shutdown; what was taken is committed then. A worker that was fenced begins anew, as another member
-/// under another transactional id.
+/// under other transactional ids.
 pub(crate) fn run<O: Operator>(
     operators: &watch::Receiver<Arc<O>>,
     context: &OperatorContext,
@@ -140,6 +141,10 @@ struct Owned<S> {
     committed_offset: i64,
     /// The assignment it came with: a partition may go and come back while a message of it waits.
     assignment: u64,
+    /// The end of the notices when it came; not asked yet, or not needed.
+    notices_until: Option<i64>,
+    /// Its input waits until those are heard.
+    held: bool,
 }
 
 impl<S> Owned<S> {
@@ -177,7 +182,7 @@ impl<O: Operator> Worker<'_, O> {
             .consumer(&format!("{}-beside", O::STAGE))?
             .set("group.id", kafka.prefixed(&format!("{}-beside", O::STAGE)))
             .create::<BaseConsumer>()?;
-        let member = Member::join(kafka, O::STAGE, std::slice::from_ref(&self.names.input))?;
+        let member = Member::join(kafka, O::STAGE, std::slice::from_ref(&self.names.input), self.context.config.gather)?;
         self.health.not_ready("waits to hear which partitions are its own");
         while !shutdown.is_cancelled() {
             self.health.beat();
@@ -187,10 +192,11 @@ impl<O: Operator> Worker<'_, O> {
             if std::mem::take(&mut self.partitions_came) {
                 self.assign_beside(&beside)?;
             }
-            let waits = self.partitions.values().any(Owned::has_moved);
-            let wait = if waits { POLL.min(self.context.config.commit_interval) } else { POLL };
-            let started = self.take_turn(&member, wait)?;
+            let started = self.take_turn(&member, self.wait())?;
+            self.tell_time();
             self.take_beside(&member, &beside)?;
+            self.release_heard(&member)?;
+            self.run_timers()?;
             self.judge_silence()?;
             if !self.commit(transactions, &member)? {
                 return Ok(Ended::Fenced);

@@ -2,7 +2,9 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use crate::spool::segment::{self, MAGIC};
+use service::sealing::{SealingKeys, Unsealable};
+
+use crate::spool::segment::{self, BEGIN};
 
 const POSITION: &str = "position";
 const LOCK: &str = "lock";
@@ -17,7 +19,7 @@ pub struct Position {
 impl Position {
     /// The start of the segment.
     fn start(self) -> Self {
-        Self { offset: MAGIC.len() as u64, ..self }
+        Self { offset: BEGIN, ..self }
     }
 }
 
@@ -27,6 +29,8 @@ pub enum SpoolUnusable {
     InUse(PathBuf),
     #[error("the spool {} cannot be used: {error}", .folder.display())]
     Io { folder: PathBuf, error: io::Error },
+    #[error("the spool {} holds messages that cannot be opened: {problem}", .folder.display())]
+    Sealed { folder: PathBuf, problem: Unsealable },
 }
 
 /// What an earlier process left.
@@ -51,7 +55,7 @@ pub(super) fn lock(folder: &Path) -> Result<File, SpoolUnusable> {
 
 pub(super) fn recover(folder: &Path) -> io::Result<Recovered> {
     let numbers = segment::numbers(folder)?;
-    let first = Position { segment: numbers.first().copied().unwrap_or(1), offset: MAGIC.len() as u64 };
+    let first = Position { segment: numbers.first().copied().unwrap_or(1), offset: BEGIN };
     // Without a position everything is read again: twice is better than never.
     let position = load(folder)?.map_or(first, |saved| if numbers.contains(&saved.segment) { saved } else { saved.max(first).start() });
     let mut recovered = Recovered { position, segments: Vec::new(), messages: 0, oldest_millis: None };
@@ -61,7 +65,7 @@ pub(super) fn recover(folder: &Path) -> io::Result<Recovered> {
             std::fs::remove_file(path)?;
             continue;
         }
-        let from = if number == position.segment { position.offset } else { MAGIC.len() as u64 };
+        let from = if number == position.segment { position.offset } else { BEGIN };
         let size = path.metadata()?.len();
         let extent = segment::scan(&path, from)?;
         if extent.length < size {
@@ -79,6 +83,20 @@ pub(super) fn recover(folder: &Path) -> io::Result<Recovered> {
         recovered.oldest_millis = recovered.oldest_millis.or(extent.first_arrival_millis);
     }
     Ok(recovered)
+}
+
+/// Whether what was found can be opened: better said now than when it is its turn.
+pub(super) fn check_sealed(folder: &Path, recovered: &Recovered, keys: &SealingKeys) -> Result<(), SpoolUnusable> {
+    for (number, length) in &recovered.segments {
+        let from = if *number == recovered.position.segment { recovered.position.offset } else { BEGIN };
+        let first = segment::first(&segment::path(folder, *number), from, *length);
+        let first = first.map_err(|error| SpoolUnusable::Io { folder: folder.to_owned(), error })?;
+        if let Some((frame, at, true)) = first {
+            let opened = keys.open(&segment::belonging(*number, at), &frame.bytes);
+            opened.map_err(|problem| SpoolUnusable::Sealed { folder: folder.to_owned(), problem })?;
+        }
+    }
+    Ok(())
 }
 
 /// The position is replaced as a whole: it is the old one or the new one.

@@ -2,7 +2,9 @@
 //!
 //! Guarantees: what [`append`](Spool::append) returned for is on disk (fsync) and is read until it is
 //! [`finish`](Spool::finish)ed; a frame torn by a crash is cut off, with nothing lost that `append` had returned for.
-//! Refuses: to take more than its limits, a folder another process uses, to hand out a damaged message.
+//! With a key what is on disk is encrypted; what was there before the key is read as it is.
+//! Refuses: to take more than its limits, a folder another process uses, to hand out a damaged message, to begin where it has
+//! not the key of what is there.
 
 mod folder;
 mod segment;
@@ -13,9 +15,10 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use segment::{Frames, MAGIC};
-
 use folder::sync_folder;
+use segment::{BEGIN, Frames};
+use service::sealing::SealingKeys;
+
 pub use folder::{Position, SpoolUnusable};
 
 /// A segment is closed beyond this; it is deleted as a whole once all of it is finished.
@@ -43,6 +46,7 @@ pub struct Spooled {
 pub struct Spool {
     folder: PathBuf,
     limits: SpoolLimits,
+    keys: SealingKeys,
     segment_bytes: u64,
     segments: VecDeque<Segment>,
     /// `None`: the next message begins a segment.
@@ -64,13 +68,15 @@ struct Segment {
 }
 
 impl Spool {
-    /// Opens the folder, makes it where there is none, cuts what a crash tore.
-    pub fn open(folder: &Path, limits: SpoolLimits) -> Result<Self, SpoolUnusable> {
+    /// Opens the folder, makes it where there is none, cuts what a crash tore. Without keys it writes plain bytes.
+    pub fn open(folder: &Path, limits: SpoolLimits, keys: SealingKeys) -> Result<Self, SpoolUnusable> {
         let lock = folder::lock(folder)?;
         let found = folder::recover(folder).map_err(|error| SpoolUnusable::Io { folder: folder.to_owned(), error })?;
+        folder::check_sealed(folder, &found, &keys)?;
         Ok(Self {
             folder: folder.to_owned(),
             limits,
+            keys,
             segment_bytes: SEGMENT_BYTES.min(limits.bytes / 4).max(1),
             segments: found.segments.into_iter().map(|(number, length)| Segment { number, length }).collect(),
             writing: None,
@@ -97,13 +103,18 @@ impl Spool {
             self.begin_segment()?;
         }
         let arrived_millis = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as u64;
-        let mut buffer = Vec::with_capacity(messages.iter().map(|bytes| bytes.len() + 16).sum());
-        for bytes in messages {
-            segment::write_frame(&mut buffer, arrived_millis, bytes);
-        }
         let (Some(file), Some(segment)) = (&mut self.writing, self.segments.back_mut()) else {
             return Err(io::Error::other("no segment is open"));
         };
+        let mut buffer = Vec::with_capacity(messages.iter().map(|bytes| bytes.len() + 64).sum());
+        for bytes in messages {
+            if self.keys.is_empty() {
+                segment::write_frame(&mut buffer, arrived_millis, bytes);
+            } else {
+                let place = segment::belonging(segment.number, segment.length + buffer.len() as u64);
+                segment::write_frame(&mut buffer, arrived_millis, &self.keys.seal(&place, bytes).map_err(io::Error::other)?);
+            }
+        }
         if let Err(error) = file.write_all(&buffer).and_then(|()| file.sync_data()) {
             // What the disk holds now is not known; the segment ends where it was known.
             let _ = file.set_len(segment.length);
@@ -127,7 +138,7 @@ impl Spool {
             let Some(at) = self.segments.iter().position(|segment| segment.number >= self.next.segment) else { break };
             let (number, length) = (self.segments[at].number, self.segments[at].length);
             if number > self.next.segment {
-                self.next = Position { segment: number, offset: MAGIC.len() as u64 };
+                self.next = Position { segment: number, offset: BEGIN };
             }
             let frames = match &mut self.reading {
                 Some((open, frames)) if *open == number && frames.offset() == self.next.offset => frames.until(length),
@@ -135,14 +146,20 @@ impl Spool {
             };
             match frames.next()? {
                 Some(frame) => {
+                    let bytes = if frames.is_sealed() {
+                        let place = segment::belonging(number, self.next.offset);
+                        self.keys.open(&place, &frame.bytes).map_err(|problem| io::Error::new(io::ErrorKind::InvalidData, problem))?
+                    } else {
+                        frame.bytes
+                    };
                     self.next.offset = frames.offset();
                     self.unread -= 1;
-                    size += frame.bytes.len() + 16;
+                    size += bytes.len() + 16;
                     let arrived_at = UNIX_EPOCH + Duration::from_millis(frame.arrived_millis);
-                    found.push(Spooled { bytes: frame.bytes, arrived_at, end: self.next });
+                    found.push(Spooled { bytes, arrived_at, end: self.next });
                 }
                 None if at + 1 < self.segments.len() => {
-                    self.next = Position { segment: self.segments[at + 1].number, offset: MAGIC.len() as u64 };
+                    self.next = Position { segment: self.segments[at + 1].number, offset: BEGIN };
                 }
                 // It was whole when it was written or opened.
                 None => return Err(io::Error::new(io::ErrorKind::InvalidData, format!("segment {number} is damaged at {:?}", self.next))),
@@ -174,7 +191,7 @@ impl Spool {
             // An empty spool is an empty folder.
             self.writing = None;
             if let Some(last) = self.segments.back() {
-                self.finished = Position { segment: last.number + 1, offset: MAGIC.len() as u64 };
+                self.finished = Position { segment: last.number + 1, offset: BEGIN };
                 (self.next, self.reading) = (self.finished, None);
             }
         }
@@ -205,15 +222,15 @@ impl Spool {
 
     fn begin_segment(&mut self) -> io::Result<()> {
         let number = self.segments.back().map_or(self.finished.segment, |last| last.number + 1);
-        let path = segment::path(&self.folder, number);
+        let (path, magic) = (segment::path(&self.folder, number), segment::magic(!self.keys.is_empty()));
         let begun = File::create(&path).and_then(|mut file| {
-            file.write_all(MAGIC)?;
+            file.write_all(magic)?;
             file.sync_all()?;
             sync_folder(&self.folder)?;
             Ok(file)
         });
         let file = begun.inspect_err(|_| drop(std::fs::remove_file(&path)))?;
-        self.segments.push_back(Segment { number, length: MAGIC.len() as u64 });
+        self.segments.push_back(Segment { number, length: BEGIN });
         self.writing = Some(file);
         Ok(())
     }

@@ -1,11 +1,15 @@
 //! One file of a spool: a magic number, then frames of length, checksum, time of arrival and bytes. Whatever was not
-//! written to its end fails its checksum; what follows it is not looked at.
+//! written to its end fails its checksum; what follows it is not looked at. The magic number says whether the bytes of its
+//! frames are sealed.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-pub(super) const MAGIC: &[u8; 8] = b"FWSPOOL1";
+const PLAIN: &[u8; 8] = b"FWSPOOL1";
+const SEALED: &[u8; 8] = b"FWSPOOL2";
+/// Bytes of a magic number: where the first frame begins.
+pub(super) const BEGIN: u64 = PLAIN.len() as u64;
 /// Length, checksum and arrival.
 pub(super) const FRAME_HEADER: u64 = 16;
 const SUFFIX: &str = "spool";
@@ -24,6 +28,18 @@ pub(super) struct Extent {
     pub(super) length: u64,
     pub(super) messages: u64,
     pub(super) first_arrival_millis: Option<u64>,
+}
+
+pub(super) fn magic(sealed: bool) -> &'static [u8; 8] {
+    if sealed { SEALED } else { PLAIN }
+}
+
+/// What makes the bytes of a frame open in its own place only.
+pub(super) fn belonging(segment: u64, offset: u64) -> [u8; 16] {
+    let mut place = [0; 16];
+    place[..8].copy_from_slice(&segment.to_be_bytes());
+    place[8..].copy_from_slice(&offset.to_be_bytes());
+    place
 }
 
 pub(super) fn path(folder: &Path, number: u64) -> PathBuf {
@@ -61,17 +77,26 @@ fn checksum(arrived_millis: u64, bytes: &[u8]) -> u32 {
 /// Reads frames from an offset on.
 pub(super) struct Frames {
     file: BufReader<File>,
+    sealed: bool,
     offset: u64,
     /// Nothing beyond is read, whatever is there.
     end: u64,
 }
 
 impl Frames {
+    /// A file that begins with no magic number of a spool has no frames.
     pub(super) fn open(path: &Path, offset: u64, end: u64) -> io::Result<Self> {
         let mut file = File::open(path)?;
-        let offset = offset.max(MAGIC.len() as u64);
+        let mut magic = [0; BEGIN as usize];
+        let known = file.read_exact(&mut magic).is_ok() && [*PLAIN, *SEALED].contains(&magic);
+        let offset = if known { offset.max(BEGIN) } else { 0 };
         file.seek(SeekFrom::Start(offset))?;
-        Ok(Self { file: BufReader::with_capacity(1 << 16, file), offset, end })
+        let end = if known { end } else { 0 };
+        Ok(Self { file: BufReader::with_capacity(1 << 16, file), sealed: magic == *SEALED, offset, end })
+    }
+
+    pub(super) fn is_sealed(&self) -> bool {
+        self.sealed
     }
 
     /// Reads on up to `end`: the segment has grown.
@@ -113,10 +138,6 @@ impl Frames {
 /// What is whole of a segment, counted from `offset`.
 pub(super) fn scan(path: &Path, offset: u64) -> io::Result<Extent> {
     let size = path.metadata()?.len();
-    let mut magic = [0; MAGIC.len()];
-    if size < MAGIC.len() as u64 || File::open(path)?.read_exact(&mut magic).is_err() || magic != *MAGIC {
-        return Ok(Extent::default());
-    }
     let mut frames = Frames::open(path, offset, size)?;
     let mut extent = Extent::default();
     while let Some(frame) = frames.next()? {
@@ -125,4 +146,11 @@ pub(super) fn scan(path: &Path, offset: u64) -> io::Result<Extent> {
     }
     extent.length = frames.offset().min(size);
     Ok(extent)
+}
+
+/// The first frame from `offset` on, where it begins, and whether its bytes are sealed.
+pub(super) fn first(path: &Path, offset: u64, end: u64) -> io::Result<Option<(Frame, u64, bool)>> {
+    let mut frames = Frames::open(path, offset, end)?;
+    let at = frames.offset();
+    Ok(frames.next()?.map(|frame| (frame, at, frames.is_sealed())))
 }

@@ -1,6 +1,7 @@
 use std::io::Write as _;
 
 use proptest::prelude::*;
+use service::sealing::{SealingConfig, Unsealable};
 use tempfile::TempDir;
 
 use super::*;
@@ -8,7 +9,17 @@ use super::*;
 const LIMITS: SpoolLimits = SpoolLimits { bytes: 1 << 20, age: Duration::from_hours(1) };
 
 fn spool(folder: &TempDir) -> Spool {
-    Spool::open(folder.path(), LIMITS).unwrap()
+    Spool::open(folder.path(), LIMITS, SealingKeys::default()).unwrap()
+}
+
+fn keys(key: &str, previous: &str) -> SealingKeys {
+    let secret = |text: &str| service::Secret::new(text.repeat(32));
+    let config = SealingConfig { key: secret(key), previous_key: secret(previous), ..SealingConfig::default() };
+    config.keys("encryption", "spool").unwrap()
+}
+
+fn sealed(folder: &TempDir, keys: SealingKeys) -> Spool {
+    Spool::open(folder.path(), LIMITS, keys).unwrap()
 }
 
 fn append(spool: &mut Spool, texts: &[&str]) {
@@ -87,7 +98,7 @@ fn a_lost_position_means_everything_again() {
 fn a_full_or_too_old_spool_has_no_room_until_it_is_emptied() {
     let folder = tempfile::tempdir().unwrap();
     let limits = SpoolLimits { bytes: 1_000, age: Duration::from_mins(1) };
-    let mut spool = Spool::open(folder.path(), limits).unwrap();
+    let mut spool = Spool::open(folder.path(), limits, SealingKeys::default()).unwrap();
     let now = SystemTime::now();
     spool.append(&[vec![0; 500]], now).unwrap();
     assert!(spool.has_room(400, now) && !spool.has_room(500, now));
@@ -103,7 +114,43 @@ fn a_full_or_too_old_spool_has_no_room_until_it_is_emptied() {
 fn two_processes_cannot_share_a_spool() {
     let folder = tempfile::tempdir().unwrap();
     let _first = spool(&folder);
-    assert!(matches!(Spool::open(folder.path(), LIMITS), Err(SpoolUnusable::InUse(_))));
+    assert!(matches!(Spool::open(folder.path(), LIMITS, SealingKeys::default()), Err(SpoolUnusable::InUse(_))));
+}
+
+#[test]
+fn with_a_key_no_message_is_readable_on_disk_and_what_was_there_before_is_read_too() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&mut spool(&folder), &["in the open"]);
+    append(&mut sealed(&folder, keys("a", "")), &["confidential", "confidential"]);
+    let bytes = std::fs::read(newest_segment(&folder)).unwrap();
+    assert!(!bytes.windows(6).any(|window| window == b"confid"));
+    append(&mut sealed(&folder, keys("b", "a")), &["under the next key"]);
+    let mut all = sealed(&folder, keys("b", "a"));
+    assert_eq!(texts(&all.read(1 << 20).unwrap()), ["in the open", "confidential", "confidential", "under the next key"]);
+}
+
+#[test]
+fn without_its_key_a_spool_is_refused_and_keeps_what_it_has() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&mut sealed(&folder, keys("a", "")), &["confidential"]);
+    let refused = |keys| match Spool::open(folder.path(), LIMITS, keys) {
+        Err(SpoolUnusable::Sealed { problem, .. }) => problem,
+        other => panic!("{:?}", other.map(|spool| spool.messages())),
+    };
+    assert_eq!((refused(SealingKeys::default()), refused(keys("b", ""))), (Unsealable::NoKey, Unsealable::KeyUnknown));
+    assert_eq!(texts(&sealed(&folder, keys("a", "")).read(1 << 20).unwrap()), ["confidential"]);
+}
+
+#[test]
+fn a_sealed_message_is_read_in_its_own_place_only() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&mut sealed(&folder, keys("a", "")), &["first!", "second"]);
+    let path = newest_segment(&folder);
+    let bytes = std::fs::read(&path).unwrap();
+    let (head, frames) = bytes.split_at(BEGIN as usize);
+    let (one, other) = frames.split_at(frames.len() / 2);
+    std::fs::write(path, [head, other, one].concat()).unwrap();
+    assert!(matches!(Spool::open(folder.path(), LIMITS, keys("a", "")), Err(SpoolUnusable::Sealed { problem: Unsealable::Forged, .. })));
 }
 
 #[derive(Clone, Debug)]
@@ -131,11 +178,12 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn a_spool_is_a_queue_whatever_happens_to_its_process(steps in prop::collection::vec(step(), 1..40)) {
+    fn a_spool_is_a_queue_whatever_happens_to_its_process(encrypted: bool, steps in prop::collection::vec(step(), 1..40)) {
         let folder = tempfile::tempdir().unwrap();
         // Small segments, so that a few messages fill several.
         let open = || {
-            let mut spool = Spool::open(folder.path(), LIMITS).unwrap();
+            let keys = if encrypted { keys("a", "") } else { SealingKeys::default() };
+            let mut spool = Spool::open(folder.path(), LIMITS, keys).unwrap();
             spool.segment_bytes = 128;
             spool
         };

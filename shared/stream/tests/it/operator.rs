@@ -89,6 +89,7 @@ pub(crate) fn config(workers: usize) -> OperatorConfig {
     OperatorConfig {
         workers,
         max_poll_records: 40,
+        gather: Duration::ZERO,
         snapshot_records: 50,
         snapshot_interval: Duration::from_mins(1),
         commit_interval: Duration::from_millis(50),
@@ -176,7 +177,7 @@ pub(crate) async fn caught_up(kit: &Kit) {
 }
 
 /// What an uninterrupted run says. Silence is judged by the time of a device's partition, which other devices move.
-fn expected(readings: &[Reading]) -> BTreeMap<String, Vec<String>> {
+pub(crate) fn expected(readings: &[Reading]) -> BTreeMap<String, Vec<String>> {
     let mut counts = BTreeMap::<String, u64>::new();
     let mut said = BTreeMap::<String, Vec<String>>::new();
     for reading in readings {

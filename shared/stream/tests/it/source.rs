@@ -10,6 +10,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use service::sealing::SealingKeys;
 use stream::source::{Acknowledge, Keeper, Keeping, Message, Reader, Source, SourceStatus, Trail, source};
 use stream::spool::{Spool, SpoolLimits};
 use stream::{Failure, KafkaConfig, OutRecord, Poison};
@@ -135,7 +136,7 @@ impl Line {
 }
 
 fn keeping(folder: &Path, bytes: u64) -> Keeping {
-    let spool = Spool::open(folder, SpoolLimits { bytes, age: Duration::from_hours(1) }).unwrap();
+    let spool = Spool::open(folder, SpoolLimits { bytes, age: Duration::from_hours(1) }, SealingKeys::default()).unwrap();
     Keeping { spool, away_after: Duration::from_millis(300) }
 }
 

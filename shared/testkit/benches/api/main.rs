@@ -65,13 +65,6 @@ enum Part {
     FanOut,
 }
 
-const LATENCY: [&str; 6] = ["", "count", "p50 ms", "p99 ms", "p99.9 ms", "max ms"];
-
-fn row(name: &str, latency: &Percentiles) -> Vec<serde_json::Value> {
-    let Percentiles { count, p50, p99, p999, max } = *latency;
-    vec![name.into(), count.into(), p50.into(), p99.into(), p999.into(), max.into()]
-}
-
 #[tokio::main]
 async fn main() {
     let mut arguments = Arguments::parse();
@@ -88,14 +81,18 @@ async fn main() {
         let latency = scene.alert_to_frame(100, arguments.seconds).await;
         report.target(Target::at_most("alert appended → frame, p50, ms", 30.0, latency.p50));
         report.target(Target::at_most("alert appended → frame, p99, ms", 80.0, latency.p99));
-        report.table("An alert on its topic → the frame at a client, 100 alerts/s", &LATENCY, vec![row("one client", &latency)]);
+        report.table("An alert on its topic → the frame at a client, 100 alerts/s", &Percentiles::COLUMNS, vec![latency.row("one client")]);
     }
     if has(Part::FanOut) {
         let fanned = scene.fan_out(arguments.clients, 10, arguments.seconds).await;
         report.target(Target::at_most(format!("request → frame at {} clients, p99, ms", arguments.clients), 100.0, fanned.latency.p99));
         report.target(Target::at_most("frames missing", 0.0, fanned.missing as f64));
         let name = format!("{} clients", arguments.clients);
-        report.table("POST /v1/events sent → the frame at each client, 10 notifications/s", &LATENCY, vec![row(&name, &fanned.latency)]);
+        report.table(
+            "POST /v1/events sent → the frame at each client, 10 notifications/s",
+            &Percentiles::COLUMNS,
+            vec![fanned.latency.row(&name)],
+        );
     }
     if has(Part::Ingest) {
         let taken = scene.ingest(arguments.alerts).await;
@@ -119,5 +116,5 @@ async fn read(report: &mut Report, scene: &Scene, arguments: &Arguments) {
         report.target(Target::at_most(format!("{name}, p99, ms"), 20.0, latency.p99));
     }
     let title = format!("{} requests/s in all, {} notifications", arguments.rate, arguments.notifications);
-    report.table(title, &LATENCY, answered.latencies.iter().map(|(name, latency)| row(name, latency)).collect());
+    report.table(title, &Percentiles::COLUMNS, answered.latencies.iter().map(|(name, latency)| latency.row(name)).collect());
 }

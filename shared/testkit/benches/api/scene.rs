@@ -12,7 +12,7 @@ use testkit::{Database, Kit, Process, free_port};
 
 use crate::clients::Clients;
 
-const TOPICS: [&str; 11] = [
+const TOPICS: [&str; 14] = [
     "telemetry.readings.v1",
     "telemetry.device-status.v1",
     "telemetry.aggregates.v1",
@@ -20,6 +20,9 @@ const TOPICS: [&str; 11] = [
     "alerts.temperature.v1",
     "anomalies.v1",
     "notifications.v1",
+    "commands.v1",
+    "scenes.v1",
+    "command-results.v1",
     "dlq.notifier.v1",
     "retry.notifier.v1",
     "dlq.notifier-history.v1",

@@ -1,4 +1,5 @@
 use serde::Serialize;
+use serde_json::Value;
 
 /// What a sample says, in the sample's unit. Nearest rank, so every figure is one that was measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -11,6 +12,14 @@ pub struct Percentiles {
 }
 
 impl Percentiles {
+    /// Of a table of latencies; see [`row`](Self::row).
+    pub const COLUMNS: [&str; 6] = ["", "count", "p50 ms", "p99 ms", "p99.9 ms", "max ms"];
+
+    pub fn row(&self, name: &str) -> Vec<Value> {
+        let Self { count, p50, p99, p999, max } = *self;
+        vec![name.into(), count.into(), p50.into(), p99.into(), p999.into(), max.into()]
+    }
+
     /// `None` of an empty sample.
     pub fn of(mut sample: Vec<f64>) -> Option<Self> {
         sample.sort_by(f64::total_cmp);

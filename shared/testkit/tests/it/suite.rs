@@ -1,4 +1,4 @@
-//! The five services as processes, from an MQTT publish to the event stream.
+//! The services as processes, from an MQTT publish to the event stream and back to the device.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -6,82 +6,29 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use events::{AlertState, TemperatureAlert, topics};
+use reqwest::Method;
+use serde_json::json;
 use stream::OutRecord;
-use testkit::{Database, Kit, Mosquitto, OtlpReceiver, Process, Span, binary, capture, environment, eventually_within, free_port};
+use testkit::{
+    Answer, Api, Kit, Lamps, Mosquitto, OtlpReceiver, SERVICES, Span, Suite, What, binary, capture, catalogue, eventually_within,
+};
 
-const SERVICES: [&str; 5] = ["mqtt-bridge", "temperature-alert", "anomaly-detector", "outbox-relay", "notifier"];
-const KEY: &str = "fw_0123456789abcdefghijklmnopqrstuvwxyz";
-
-fn catalogue_names() -> Vec<String> {
-    let catalogue = stream::admin::Catalogue::parse(topics::CATALOGUE).unwrap();
-    catalogue.declared().iter().map(|topic| topic.name.clone()).collect()
+async fn whole_suite() -> Suite {
+    let mut suite = Suite::new(Kit::with_all_topics().await).await;
+    suite.start(&SERVICES).await;
+    suite
 }
 
-struct Suite {
-    services: BTreeMap<&'static str, Process>,
-    api: String,
-    http: reqwest::Client,
-    mosquitto: Mosquitto,
-    kit: Kit,
-    variables: Vec<(String, String)>,
-    _database: Database,
-    _key: tempfile::TempDir,
+async fn traced_suite(otlp: &OtlpReceiver) -> Suite {
+    let mut suite = Suite::new(Kit::with_all_topics().await).await.traced(otlp);
+    suite.start(&SERVICES).await;
+    suite
 }
 
-impl Suite {
-    async fn start(otlp: Option<&OtlpReceiver>) -> Self {
-        let names = catalogue_names();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let kit = Kit::with_topics(&names).await;
-        let (database, mosquitto, key) = (Database::create().await, Mosquitto::start().await, tempfile::tempdir().unwrap());
-        let key_file = key.path().join("api-key");
-        std::fs::write(&key_file, KEY).unwrap();
-        let api = format!("127.0.0.1:{}", free_port());
-        let variables = [
-            ("FIELDWATCH__KAFKA__BROKERS", kit.kafka.brokers.clone()),
-            ("FIELDWATCH__KAFKA__TOPIC_PREFIX", kit.prefix().to_owned()),
-            ("FIELDWATCH__REGISTRY__URL", kit.registry_config.url.clone()),
-            ("FIELDWATCH__TELEMETRY__SAMPLE_RATIO", "1.0".to_owned()),
-            ("FIELDWATCH__TELEMETRY__OTLP_ENDPOINT", otlp.map(|receiver| receiver.endpoint.clone()).unwrap_or_default()),
-            ("OTEL_BSP_SCHEDULE_DELAY", "200".to_owned()),
-            ("MQTT_BRIDGE__MQTT__URL", mosquitto.url()),
-            ("ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY", environment("ANOMALY_DETECTOR__MODEL__RUNTIME_LIBRARY")),
-            ("NOTIFIER__DATABASE__URL", database.url.clone()),
-            ("NOTIFIER__API__LISTEN", api.clone()),
-            ("OUTBOX_RELAY__DATABASE__URL", database.url.clone()),
-            ("BOOTSTRAP_KEY_FILE", key_file.display().to_string()),
-        ];
-        let variables: Vec<_> = variables.map(|(name, value)| (name.to_owned(), value)).into();
-        let mut services = BTreeMap::new();
-        for name in SERVICES {
-            services.insert(name, Process::start(name, &variables).await);
-        }
-        Self {
-            services,
-            api: format!("http://{api}"),
-            http: reqwest::Client::new(),
-            mosquitto,
-            kit,
-            variables,
-            _database: database,
-            _key: key,
-        }
-    }
-
-    async fn notifications(&self) -> Vec<String> {
-        let mut ids = Vec::new();
-        let mut cursor = String::new();
-        loop {
-            let url = format!("{}/v1/notifications?kind=alert&state=RESOLVED&limit=200{cursor}", self.api);
-            let Ok(answer) = self.http.get(url).bearer_auth(KEY).send().await else { return Vec::new() };
-            let Ok(page) = answer.json::<serde_json::Value>().await else { return Vec::new() };
-            ids.extend(page["data"].as_array().into_iter().flatten().map(|item| item["notification_id"].as_str().unwrap().to_owned()));
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => return ids,
-            }
-        }
-    }
+/// Ids of all resolved notifications of alerts.
+async fn resolved(api: &Api) -> Vec<String> {
+    let list = api.list("/v1/notifications?kind=alert&state=RESOLVED&limit=200").await.unwrap_or_default();
+    list.iter().map(|item| item["notification_id"].as_str().unwrap().to_owned()).collect()
 }
 
 /// Any MQTT client, here `mosquitto_pub` at `QoS` 1; it exits with 0 when every message was acknowledged.
@@ -91,6 +38,13 @@ fn publisher(mosquitto: &Mosquitto) -> Child {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap()
+}
+
+/// Every line is a message; all are acknowledged.
+fn publish_all(mosquitto: &Mosquitto, lines: &str) {
+    let mut publisher = publisher(mosquitto);
+    publisher.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    assert!(publisher.wait().unwrap().success());
 }
 
 fn payload(device: usize, round: usize, value: f64) -> String {
@@ -126,7 +80,7 @@ async fn publish_excursions(suite: &mut Suite, half_way: impl AsyncFnOnce(&mut S
 async fn every_excursion_has_its_effect(suite: &Suite) {
     let expected = DEVICES * EXCURSIONS;
     let ids = eventually_within(Duration::from_secs(90), &format!("{expected} resolved notifications"), || async {
-        let ids = suite.notifications().await;
+        let ids = resolved(&suite.api).await;
         (ids.len() >= expected).then_some(ids)
     })
     .await;
@@ -149,7 +103,7 @@ async fn every_excursion_has_its_effect(suite: &Suite) {
 
 /// Every reading that was acknowledged to its publisher has its effect, once.
 async fn killed_and_restarted_it_loses_nothing(victim: &str) {
-    let mut suite = Suite::start(None).await;
+    let mut suite = whole_suite().await;
     publish_excursions(&mut suite, async |suite| {
         let victim = suite.services.get_mut(victim).unwrap();
         victim.kill();
@@ -157,9 +111,7 @@ async fn killed_and_restarted_it_loses_nothing(victim: &str) {
     })
     .await;
     every_excursion_has_its_effect(&suite).await;
-    for (name, service) in suite.services {
-        assert_eq!(service.terminate().await, Some(0), "{name} drains and exits with 0");
-    }
+    suite.terminate().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -187,15 +139,18 @@ async fn killed_and_restarted_notifier_loses_nothing() {
     killed_and_restarted_it_loses_nothing("notifier").await;
 }
 
+/// The spike's end.
+const SPIKE: u32 = 853;
+
 /// Days of a gentle cycle, a reading every five minutes, a quarter of an hour that is far out, and calm again.
-fn spike_after_calm() -> String {
+fn spike_after_calm(readings: u32) -> String {
     let wave = |step: u32| (f64::from(step) / 288.0 * std::f64::consts::TAU).sin() + 0.05 * f64::from((step * 7_919) % 13);
     let reading = |step: u32| {
-        let spike = if (850..853).contains(&step) { 25.0 } else { 0.0 };
+        let spike = if (SPIKE - 3..SPIKE).contains(&step) { 25.0 } else { 0.0 };
         let reading = serde_json::json!({ "device_id": "sensor-01", "temperature": 21.0 + wave(step) + spike, "timestamp": 1_770_000_000 + step * 300 });
         reading.to_string() + "\n"
     };
-    (0..900_u32).map(reading).collect()
+    (0..readings).map(reading).collect()
 }
 
 /// The trace of the span that `is_root` names, when it is whole: every other span in it is the child of one of it, and linked to
@@ -216,12 +171,10 @@ fn says(trace: &[Span], service: &str, name: &str) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_goes_from_the_mqtt_publish_to_the_event_stream() {
     let otlp = OtlpReceiver::start().await;
-    let suite = Suite::start(Some(&otlp)).await;
-    let mut stream = suite.http.get(format!("{}/v1/notifications/stream", suite.api)).bearer_auth(KEY).send().await.unwrap();
+    let suite = traced_suite(&otlp).await;
+    let mut stream = suite.api.request(Method::GET, "/v1/notifications/stream").send().await.unwrap();
     assert!(stream.status().is_success());
-    let mut publisher = publisher(&suite.mosquitto);
-    publisher.stdin.take().unwrap().write_all(spike_after_calm().as_bytes()).unwrap();
-    assert!(publisher.wait().unwrap().success());
+    publish_all(&suite.mosquitto, &spike_after_calm(900));
 
     let mut seen = String::new();
     let both = async {
@@ -252,13 +205,59 @@ async fn one_trace_goes_from_the_mqtt_publish_to_the_event_stream() {
     }
 }
 
+/// Decision, action and its check: a device is switched because a model is sure that something is wrong with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_trace_goes_from_a_reading_through_an_anomaly_and_a_route_to_a_verified_action() {
+    let otlp = OtlpReceiver::start().await;
+    let suite = traced_suite(&otlp).await;
+    let lamps = Lamps::start(&suite.mosquitto, &["sensor-01".to_owned()], |_, _, _| Answer::Obey).await;
+    let command = json!({ "name": "cool", "desired_state": { "fan": "on" } });
+    suite.api.put("/v1/receivers/cooling", &json!({ "commands": [command] })).await;
+    let sure = json!({ "matchers": ["kind=\"anomaly\"", "confidence>0.7"], "receiver": "cooling" });
+    suite.api.put("/v1/routes", &json!({ "receiver": "none", "routes": [sure] })).await;
+    // Nobody acts for an anomaly that is over.
+    publish_all(&suite.mosquitto, &spike_after_calm(SPIKE));
+
+    let verified = || async {
+        let page = suite.api.get("/v1/commands?device_id=sensor-01&state=VERIFIED").await?;
+        page["data"].as_array()?.first().cloned()
+    };
+    let command = eventually_within(Duration::from_mins(1), "the device is switched", verified).await;
+    assert_eq!((&command["name"], &command["issued_by"]), (&json!("cool"), &json!("route:cooling")));
+    let id = command["command_id"].as_str().unwrap();
+    let done = lamps.happened().into_iter().filter(|one| one.what == What::Done && one.command_id == id).count();
+    assert_eq!(done, 1);
+
+    let prefixed = |topic: &str| suite.kit.kafka.prefixed(topic);
+    let hops = [
+        ("anomaly-detector", format!("process {}", prefixed(topics::READINGS))),
+        ("notifier", format!("process {}", prefixed(topics::ANOMALIES))),
+        ("outbox-relay", format!("publish {}", prefixed(topics::COMMANDS))),
+        ("device-commands", format!("process {}", prefixed(topics::COMMANDS))),
+        ("mqtt-bridge", "publish devices/{device}/commands".to_owned()),
+        ("device-commands", format!("process {}", prefixed(topics::DEVICE_STATE))),
+        ("notifier", format!("process {}", prefixed(topics::COMMAND_RESULTS))),
+    ];
+    let connected = || async {
+        let ids: BTreeSet<_> =
+            otlp.spans().iter().filter(|span| span.service == "device-commands").map(|span| span.trace_id.clone()).collect();
+        ids.iter().find_map(|id| {
+            let trace = whole_trace(&otlp, |span| span.service == "mqtt-bridge" && span.trace_id == *id)?;
+            hops.iter().all(|(service, name)| says(&trace, service, name)).then_some(trace)
+        })
+    };
+    let trace = eventually_within(Duration::from_secs(20), "one connected trace from the reading to the verified action", connected).await;
+    for span in &trace {
+        eprintln!("{}: {}", span.service, span.name);
+    }
+    suite.terminate().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_goes_through_the_dead_letter_queue_and_a_redrive() {
     let otlp = OtlpReceiver::start().await;
-    let suite = Suite::start(Some(&otlp)).await;
-    let mut publisher = publisher(&suite.mosquitto);
-    publisher.stdin.take().unwrap().write_all(b"not a reading\n").unwrap();
-    assert!(publisher.wait().unwrap().success());
+    let suite = traced_suite(&otlp).await;
+    publish_all(&suite.mosquitto, "not a reading\n");
     // A record that no stage can read, from a producer that has a trace of its own.
     let trace = "4bf92f3577b34da6a3ce929d0e0e4736";
     let parent = format!("00-{trace}-00f067aa0ba902b7-01");
@@ -271,7 +270,7 @@ async fn one_trace_goes_through_the_dead_letter_queue_and_a_redrive() {
         eventually_within(Duration::from_secs(20), &letter, || async { otlp.spans().iter().find(of_service).map(|_| ()) }).await;
         let redriven = Command::new(binary("fieldctl"))
             .args(["dlq", "redrive", "--service", service])
-            .envs(suite.variables.iter().cloned())
+            .envs(suite.environment().iter().cloned())
             .output()
             .unwrap();
         let said = String::from_utf8_lossy(&redriven.stdout).into_owned();
@@ -295,7 +294,7 @@ async fn one_trace_goes_through_the_dead_letter_queue_and_a_redrive() {
             assert_eq!((first.trace_id.as_str(), first.parent_id.as_str()), (trace, "00f067aa0ba902b7"));
         }
     }
-    for name in catalogue_names().iter().filter(|name| name.starts_with("dlq.")) {
+    for name in catalogue().iter().filter(|name| name.starts_with("dlq.")) {
         capture(&suite.kit, name).rest().await;
     }
 }

@@ -1,11 +1,11 @@
 //! The last `KEEP` values of a series as one contiguous slice, oldest first.
 //!
 //! A push is O(1) amortised: the vector has slack behind the values it keeps, and is moved down when that is used up. It
-//! never allocates once it has reached its full length. Only the kept values are serialised.
+//! never allocates once it has reached its full length, and never more than that.
 
 use serde::{Deserialize, Serialize};
 
-const SLACK: usize = 64;
+pub(crate) const SLACK: usize = 64;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(into = "Vec<f32>", from = "Vec<f32>")]
@@ -18,8 +18,22 @@ impl<const KEEP: usize> History<KEEP> {
         if self.values.len() == KEEP + SLACK {
             self.values.copy_within(SLACK.., 0);
             self.values.truncate(KEEP);
+        } else if self.values.len() == self.values.capacity() {
+            let (len, full) = (self.values.len(), KEEP + SLACK);
+            self.values.reserve_exact((2 * len).clamp(full.min(64), full) - len);
         }
         self.values.push(value);
+    }
+
+    /// All values still there, oldest first: the kept ones and, before them, at most `SLACK` that are forgotten next.
+    pub(crate) fn stored(&self) -> &[f32] {
+        &self.values
+    }
+
+    /// A history that goes on just as the one these were [`stored`](Self::stored) in.
+    pub(crate) fn from_stored(mut values: Vec<f32>) -> Self {
+        values.truncate(KEEP + SLACK);
+        Self { values }
     }
 
     /// At most `KEEP` values, oldest first.
@@ -44,6 +58,7 @@ impl<const KEEP: usize> History<KEEP> {
     }
 }
 
+/// Kept values only.
 impl<const KEEP: usize> From<Vec<f32>> for History<KEEP> {
     fn from(mut values: Vec<f32>) -> Self {
         values.drain(..values.len().saturating_sub(KEEP));

@@ -7,12 +7,15 @@
 mod autoregression;
 mod cadence;
 mod discord;
+mod echo;
 mod expectation;
+pub(crate) mod format_1;
 mod history;
 mod moments;
 mod repeats;
 mod row;
 mod state;
+mod stretch;
 mod time_of_day;
 mod window;
 

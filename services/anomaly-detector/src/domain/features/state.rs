@@ -6,18 +6,22 @@ use super::{
     autoregression::{Autoregression, Residual},
     cadence::Cadence,
     discord::Discord,
+    echo::{Mean, Peak},
     expectation::Expectation,
-    history::History,
+    format_1,
     moments::{Average, Moments},
     repeats::Repeats,
-    row::{FEATURE_COUNT, Row, squash},
-    time_of_day::TimeOfDay,
+    row::{Row, RowWriter, log_ratio, squash},
+    stretch::Stretched,
+    time_of_day::{TimeOfDay, TimeOfWeek},
     window::SortedWindow,
 };
 
 /// Readings before the first score: enough for a level, a spread and a prediction.
 pub const WARM_UP: u32 = 64;
 
+/// Readings that stretches are compared with.
+const HISTORY: usize = 1_000;
 const LONG: u32 = 2_000;
 /// Values are kept relative to the first one and within what squares in f32 can hold.
 const REACH: f64 = 1e15;
@@ -43,42 +47,49 @@ pub struct FeatureState {
     count: u32,
     anchor: f64,
     cadence: Cadence,
-    recent: History<288>,
     window_12: SortedWindow<12>,
     window_48: SortedWindow<48>,
     window_288: SortedWindow<288>,
     long: Moments,
-    step: Average,
     low: f32,
     high: f32,
-    repeats: Repeats,
-    autoregression: Autoregression,
+    novelty_peak: Peak,
+    rank_mean: Mean<12>,
     daily: TimeOfDay,
-    daily_off: f32,
+    daily_off: Mean<12>,
+    weekly: TimeOfWeek,
+    weekly_off: Mean<12>,
+    step: Average,
+    step_peak: Peak,
+    autoregression: Autoregression,
+    prediction_peak: Peak,
+    prediction_mean: Mean<48>,
+    repeats: Repeats,
+    repeats_peak: Peak,
     expectation: Expectation,
-    fine: Discord,
-    middle: Coarse<4>,
-    coarse: Coarse<16>,
-    peaks: Peaks,
+    fine: Discord<HISTORY>,
+    fine_echo: DiscordEcho,
+    fine_long: Mean<32>,
+    middle: Stretched<4, 288>,
+    middle_echo: DiscordEcho,
+    coarse: Stretched<16, 128>,
+    coarse_peak: Peak,
 }
 
-/// A discord over means of `STRIDE` readings; between two of them its last word stands.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Coarse<const STRIDE: u8> {
-    sum: f32,
-    count: u8,
-    discord: Discord,
-    levels: Moments,
-    level_z: f32,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+struct DiscordEcho {
+    mean: Mean<8>,
+    peak: Peak,
+    new_peak: Peak,
 }
 
-/// Short maxima and means of the strongest features, fading over some eight readings.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-struct Peaks {
-    increment: f32,
-    prediction: f32,
-    discord: f32,
-    discord_mean: f32,
+/// What deviations are measured in.
+#[derive(Clone, Copy)]
+struct Scale {
+    /// The least deviation any z is measured in: a share of the long one, and of what f32 resolves.
+    floor: f64,
+    long: f64,
+    spread: f64,
 }
 
 impl FeatureState {
@@ -94,19 +105,32 @@ impl FeatureState {
         }
         let x = off as f32;
         let floor = self.floor();
-        let mut row = Row::default();
-        self.against_levels(&mut row, x, floor);
+        let mut row = RowWriter::new();
+        row.put(self.against_levels(x, floor));
         let daily = self.daily.usual(at_micros);
-        self.against_the_day(&mut row, x, floor, daily);
+        row.put(off_usual(&mut self.daily_off, daily, x, floor));
+        row.put(off_usual(&mut self.weekly_off, self.weekly.usual(at_micros), x, floor));
         let median = f64::from(self.window_48.median());
         let (level, half) = self.expectation.push(off, if self.count == 0 { off } else { median }, daily.map(|d| f64::from(d.0)));
+
+        let step = f64::from((x - self.fine.history().aged(0).unwrap_or(x)).abs());
         self.learn(at_micros, x, off);
-        self.against_shapes(&mut row, x, off, floor);
+        // As an f32 it must be finite, whatever the first value was.
+        let long = (self.long.deviation() + floor).min(REACH);
+        let scale = Scale { floor, long, spread: f64::from(self.window_288.spread()) + floor };
+        self.fine.push(x, long as f32);
+        row.put(self.stretches(scale));
+        row.put(self.steps(step, scale));
+        row.put(self.prediction(off, scale));
+        row.put(self.runs(x));
+        row.put(self.fine_discord(long as f32));
+        row.put(self.stretched_discords(x, long as f32));
         self.count = self.count.saturating_add(1);
-        row[FEATURE_COUNT - 1] = (f64::from(self.count) / f64::from(LONG)).min(1.0) as f32;
+        row.put([(f64::from(self.count) / f64::from(LONG)).min(1.0) as f32]);
+
         let expected = self.anchor + level;
         Ok(Observation {
-            row,
+            row: row.finish(),
             expected,
             band_low: expected - half,
             band_high: expected + half,
@@ -133,117 +157,218 @@ impl FeatureState {
         self.coarse.forget_contiguity();
     }
 
-    /// The least deviation any z is measured in: a share of the long one, and of what f32 resolves.
+    /// From what the format before kept. Discords begin with the readings that are left, echoes with nothing.
+    pub(crate) fn from_format_1(before: &format_1::Features) -> Self {
+        let (window_12, window_48, window_288) = before.windows.clone();
+        let mut state = Self {
+            count: before.count,
+            anchor: before.anchor,
+            cadence: before.cadence.clone(),
+            window_12,
+            window_48,
+            window_288,
+            long: before.long.clone(),
+            low: before.low,
+            high: before.high,
+            daily: before.daily.clone(),
+            step: before.step.clone(),
+            autoregression: before.autoregression.clone(),
+            repeats: before.repeats.clone(),
+            expectation: before.expectation.clone(),
+            ..Self::default()
+        };
+        let scale = (state.long.deviation() + state.floor()).min(REACH) as f32;
+        for value in before.recent.iter().copied() {
+            state.fine.push(value, scale);
+            state.middle.push(value, scale);
+            state.coarse.push(value, scale);
+        }
+        state
+    }
+
+    /// For a release that only reads the format before: its discords begin anew.
+    pub(crate) fn to_format_1(&self) -> format_1::Features {
+        format_1::Features {
+            count: self.count,
+            anchor: self.anchor,
+            cadence: self.cadence.clone(),
+            recent: self.fine.history().last(format_1::RECENT).to_vec(),
+            windows: (self.window_12.clone(), self.window_48.clone(), self.window_288.clone()),
+            long: self.long.clone(),
+            step: self.step.clone(),
+            low: self.low,
+            high: self.high,
+            repeats: self.repeats.clone(),
+            autoregression: self.autoregression.clone(),
+            daily: self.daily.clone(),
+            expectation: self.expectation.clone(),
+            ..format_1::Features::default()
+        }
+    }
+
     fn floor(&self) -> f64 {
         let resolution = 1e-7 * self.anchor.abs() + 1e-6 * self.long.mean().abs();
         (0.05 * self.long.deviation()).max(resolution).max(1e-9)
     }
 
-    fn against_levels(&self, row: &mut Row, x: f32, floor: f64) {
-        let z = |median: f32, spread: f32| f64::from((x - median).abs()) / (f64::from(spread) + floor);
-        row[0] = squash(z(self.window_12.median(), self.window_12.spread()));
-        row[1] = squash(z(self.window_48.median(), self.window_48.spread()));
-        row[2] = squash(z(self.window_288.median(), self.window_288.spread()));
-        row[3] = squash(self.long.z(f64::from(x), floor).abs());
-        let spread = f64::from(self.window_288.spread()) + floor;
-        row[14] = squash(f64::from(self.window_288.beyond(x)) / spread);
-        let range = f64::from(self.high - self.low) + floor;
-        row[15] = squash(8.0 * f64::from((self.low - x).max(x - self.high).max(0.0)) / range);
-        row[17] = self.window_288.tail_rank(x);
-        row[25] = self.window_48.tail_rank(x);
-    }
-
-    fn against_the_day(&mut self, row: &mut Row, x: f32, floor: f64, daily: Option<(f32, f32)>) {
-        let Some((mean, deviation)) = daily else {
-            self.daily_off = 0.0;
-            return;
-        };
-        let z = (f64::from(x - mean) / (1.25 * f64::from(deviation) + floor)).clamp(-50.0, 50.0) as f32;
-        self.daily_off += (z - self.daily_off) / 12.0;
-        row[18] = squash(f64::from(z.abs()));
-        row[19] = squash(f64::from(self.daily_off.abs()));
-    }
-
     fn learn(&mut self, at_micros: i64, x: f32, off: f64) {
-        self.window_12.push(x, self.recent.aged(11));
-        self.window_48.push(x, self.recent.aged(47));
-        self.window_288.push(x, self.recent.aged(287));
-        self.recent.push(x);
+        let history = self.fine.history();
+        self.window_12.push(x, history.aged(11));
+        self.window_48.push(x, history.aged(47));
+        self.window_288.push(x, history.aged(287));
         if self.count == 0 {
             (self.low, self.high) = (x, x);
         }
-        self.low = self.low.min(x);
-        self.high = self.high.max(x);
+        // One absurd value is not to make everything else seem seen before: it counts as four ranges out.
+        let range = self.high - self.low;
+        let reach = if self.count > WARM_UP && range > 0.0 { 4.0 * range } else { f32::INFINITY };
+        self.low = self.low.min(x.max(self.low - reach));
+        self.high = self.high.max(x.min(self.high + reach));
         self.daily.push(at_micros, x);
+        self.weekly.push(at_micros, x);
         self.long.push(off, LONG);
     }
 
-    /// Features of the newest stretch as a whole; the reading is in the histories by now.
-    fn against_shapes(&mut self, row: &mut Row, x: f32, off: f64, floor: f64) {
-        let long = self.long.deviation() + floor;
-        let spread = f64::from(self.window_288.spread()) + floor;
-        let (short, _) = mean_and_deviation(self.recent.last(4));
-        let (mean_12, deviation_12) = mean_and_deviation(self.recent.last(12));
-        let (mean_48, deviation_48) = mean_and_deviation(self.recent.last(48));
-        let median = f64::from(self.window_288.median());
-        row[4] = squash((short - median).abs() / spread);
-        row[5] = squash((mean_12 - median).abs() / spread);
-        row[6] = squash((mean_48 - self.long.mean()).abs() / long);
-        row[9] = ((deviation_12 + floor) / long).ln() as f32;
-        row[10] = ((deviation_48 + floor) / long).ln() as f32;
+    fn against_levels(&mut self, x: f32, floor: f64) -> [f32; 10] {
+        let z = |median: f32, spread: f32| squash(f64::from((x - median).abs()) / (f64::from(spread) + floor));
+        let spread = self.window_288.spread();
+        let range = f64::from(self.high - self.low) + floor;
+        let beyond = f64::from((self.low - x).max(x - self.high).max(0.0));
+        let (novelty, rank) = (squash(8.0 * beyond / range), self.window_288.tail_rank(x));
+        [
+            z(self.window_12.median(), self.window_12.spread()),
+            z(self.window_48.median(), self.window_48.spread()),
+            z(self.window_288.median(), spread),
+            squash(self.long.z(f64::from(x), floor).abs()),
+            squash(f64::from(self.window_288.beyond(x)) / (f64::from(spread) + floor)),
+            novelty,
+            self.novelty_peak.push(novelty),
+            self.window_48.tail_rank(x),
+            rank,
+            self.rank_mean.push(rank),
+        ]
+    }
 
-        let step = f64::from((x - self.recent.aged(1).unwrap_or(x)).abs());
-        let usual = self.step.mean + floor;
-        row[7] = squash(step / usual);
-        row[8] = fade(&mut self.peaks.increment, row[7]);
+    fn stretches(&self, scale: Scale) -> [f32; 8] {
+        let history = self.fine.history();
+        let [four, twelve, forty_eight, day] = [4, 12, 48, 288].map(|n| mean_and_deviation(history.last(n)));
+        let (median, mean) = (f64::from(self.window_288.median()), self.long.mean());
+        let deviation = |(_, deviation): (f64, f64)| ((deviation + scale.floor) / scale.long).ln() as f32;
+        [
+            squash((four.0 - median).abs() / scale.spread),
+            squash((twelve.0 - median).abs() / scale.spread),
+            squash((forty_eight.0 - mean).abs() / scale.long),
+            squash((day.0 - mean).abs() / scale.long),
+            deviation(four),
+            deviation(twelve),
+            deviation(forty_eight),
+            deviation(day),
+        ]
+    }
+
+    fn steps(&mut self, step: f64, scale: Scale) -> [f32; 5] {
+        let usual = self.step.mean + 0.2 * scale.floor;
+        let history = self.fine.history();
+        let lately = |n: usize| log_ratio(mean_step(history.last(n + 1)), usual, 0.1 * (usual + scale.floor));
+        let increment = squash(step / usual);
+        let family = [increment, self.step_peak.push(increment), lately(8), lately(48), (usual / scale.long).max(1e-4).ln() as f32];
         self.step.push(if self.count > WARM_UP { step.min(8.0 * usual) } else { step }, 500);
+        family
+    }
 
-        let standard = ((off - self.long.mean()) / long).clamp(-10.0, 10.0);
+    fn prediction(&mut self, off: f64, scale: Scale) -> [f32; 4] {
+        let standard = ((off - self.long.mean()) / scale.long).clamp(-10.0, 10.0);
         let Residual { ratio, short_over_long } = self.autoregression.push(standard);
-        row[11] = squash(ratio);
-        row[12] = short_over_long.max(1e-3).ln() as f32;
-        row[13] = fade(&mut self.peaks.prediction, row[11]);
-        row[16] = self.repeats.push(x);
-
-        let z = squash(f64::from(self.fine.push(x, long as f32)));
-        self.middle.push(x, long as f32);
-        self.coarse.push(x, long as f32);
-        self.peaks.discord_mean += (z - self.peaks.discord_mean) / 8.0;
-        row[20] = z;
-        row[21] = self.peaks.discord_mean;
-        row[22] = squash(f64::from(self.middle.discord.z()));
-        row[23] = squash(f64::from(self.coarse.discord.z()));
-        row[24] = fade(&mut self.peaks.discord, z);
-        row[26] = squash(f64::from(self.middle.level_z.abs()));
-    }
-}
-
-impl<const STRIDE: u8> Coarse<STRIDE> {
-    /// The mean begun before a gap is dropped; whole ones stay comparable.
-    fn forget_contiguity(&mut self) {
-        (self.sum, self.count) = (0.0, 0);
+        let error = squash(ratio);
+        [error, short_over_long.max(1e-3).ln() as f32, self.prediction_peak.push(error), self.prediction_mean.push(error)]
     }
 
-    fn push(&mut self, value: f32, scale: f32) {
-        self.sum += value / f32::from(STRIDE);
-        self.count += 1;
-        if self.count >= STRIDE {
-            self.discord.push(self.sum, scale);
-            self.level_z = self.levels.z(f64::from(self.sum), 0.05 * f64::from(scale)) as f32;
-            self.levels.push(f64::from(self.sum), LONG);
-            (self.sum, self.count) = (0.0, 0);
+    fn runs(&mut self, x: f32) -> [f32; 2] {
+        let run = self.repeats.push(x);
+        [run, self.repeats_peak.push(run)]
+    }
+
+    fn fine_discord(&mut self, scale: f32) -> [f32; 8] {
+        let discord = &self.fine;
+        let z = squash(f64::from(discord.z()));
+        [
+            z,
+            self.fine_echo.mean.push(z),
+            self.fine_long.push(z),
+            self.fine_echo.peak.push(z),
+            distance(discord.far()),
+            discord.novelty(),
+            self.fine_echo.new_peak.push(discord.novelty() + 3.0),
+            distance(discord.usual(scale)),
+        ]
+    }
+
+    fn stretched_discords(&mut self, x: f32, scale: f32) -> [f32; 14] {
+        let new_mean = self.middle.push(x, scale);
+        self.coarse.push(x, scale);
+        let (middle, coarse, echo) = (self.middle.discord(), self.coarse.discord(), &mut self.middle_echo);
+        let (z_4, z_16) = (squash(f64::from(middle.z())), squash(f64::from(coarse.z())));
+        if new_mean {
+            echo.mean.push(z_4);
         }
+        [
+            z_4,
+            echo.mean.get(),
+            echo.peak.push(z_4),
+            distance(middle.far()),
+            middle.novelty(),
+            echo.new_peak.push(middle.novelty() + 3.0),
+            distance(middle.usual(scale)),
+            z_16,
+            self.coarse_peak.push(z_16),
+            distance(coarse.far()),
+            coarse.novelty(),
+            distance(coarse.usual(scale)),
+            squash(f64::from(self.middle.level_z().abs())),
+            squash(f64::from(self.coarse.level_z().abs())),
+        ]
     }
 }
 
-fn fade(peak: &mut f32, value: f32) -> f32 {
-    *peak = (*peak * 0.9).max(value);
-    *peak
+/// How far a reading and the last dozen are from what is usual at this time.
+fn off_usual(lately: &mut Mean<12>, usual: Option<(f32, f32)>, x: f32, floor: f64) -> [f32; 2] {
+    let Some((mean, deviation)) = usual else {
+        lately.clear();
+        return [0.0, 0.0];
+    };
+    let z = (f64::from(x - mean) / (1.25 * f64::from(deviation) + floor)).clamp(-50.0, 50.0) as f32;
+    [squash(f64::from(z.abs())), squash(f64::from(lately.push(z).abs()))]
+}
+
+/// Distances are mostly far below one deviation.
+fn distance(deviations: f32) -> f32 {
+    squash(10.0 * f64::from(deviations))
+}
+
+fn mean_step(values: &[f32]) -> f64 {
+    let steps = values.len().max(2) - 1;
+    sum(values.get(1..).unwrap_or_default(), values, |now, before| (now - before).abs()) / steps as f64
 }
 
 fn mean_and_deviation(values: &[f32]) -> (f64, f64) {
     let n = values.len().max(1) as f64;
-    let mean = values.iter().map(|v| f64::from(*v)).sum::<f64>() / n;
-    let square = values.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / n;
+    let mean = sum(values, values, |v, _| v) / n;
+    let around = mean as f32;
+    let square = sum(values, values, |v, _| (v - around) * (v - around)) / n;
     (mean, square.sqrt())
+}
+
+/// The sum of a term over pairs, in an order of addition that is fixed and suits a vector unit.
+fn sum(a: &[f32], b: &[f32], term: impl Fn(f32, f32) -> f32) -> f64 {
+    const LANES: usize = 8;
+    let b = &b[..a.len()];
+    let (chunks_a, chunks_b) = (a.chunks_exact(LANES), b.chunks_exact(LANES));
+    let rest: f32 = chunks_a.remainder().iter().zip(chunks_b.remainder()).map(|(a, b)| term(*a, *b)).sum();
+    let mut lanes = [0.0_f32; LANES];
+    for (a, b) in chunks_a.zip(chunks_b) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += term(*a, *b);
+        }
+    }
+    lanes.iter().map(|lane| f64::from(*lane)).sum::<f64>() + f64::from(rest)
 }

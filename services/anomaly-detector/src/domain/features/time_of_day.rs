@@ -1,12 +1,13 @@
-//! What is usual at this time of day (UTC), in 48 bins of half an hour.
+//! What is usual at this time of day (UTC), in 48 bins of half an hour, and of the week, in 84 of two hours.
 //!
 //! A bin learns once a visit, when the series moves on to another bin, so that sampling every second or every ten minutes
 //! comes to the same. It speaks from its third visit on.
 
 use serde::{Deserialize, Serialize};
 
-const BINS: usize = 48;
-const BIN_MICROS: i64 = 1_800_000_000;
+pub(crate) type TimeOfDay = Periodic<48, 30>;
+pub(crate) type TimeOfWeek = Periodic<84, 120>;
+
 const LEARN: f32 = 0.25;
 const TRUST_AFTER: u8 = 2;
 
@@ -18,7 +19,7 @@ struct Bin {
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct TimeOfDay {
+pub(crate) struct Periodic<const BINS: usize, const MINUTES: i64> {
     bins: Vec<Bin>,
     current: usize,
     sum: f64,
@@ -26,10 +27,10 @@ pub(crate) struct TimeOfDay {
     count: u32,
 }
 
-impl TimeOfDay {
+impl<const BINS: usize, const MINUTES: i64> Periodic<BINS, MINUTES> {
     /// The usual value and mean absolute deviation at that time, when known.
     pub(crate) fn usual(&self, at_micros: i64) -> Option<(f32, f32)> {
-        let bin = self.bins.get(bin_of(at_micros))?;
+        let bin = self.bins.get(Self::bin_of(at_micros))?;
         (bin.visits >= TRUST_AFTER).then_some((bin.mean, bin.deviation))
     }
 
@@ -37,7 +38,7 @@ impl TimeOfDay {
         if self.bins.is_empty() {
             self.bins.resize(BINS, Bin::default());
         }
-        let bin = bin_of(at_micros);
+        let bin = Self::bin_of(at_micros);
         if bin != self.current {
             self.leave();
             self.current = bin;
@@ -69,10 +70,10 @@ impl TimeOfDay {
         }
         (self.sum, self.deviations, self.count) = (0.0, 0.0, 0);
     }
-}
 
-fn bin_of(at_micros: i64) -> usize {
-    (at_micros.div_euclid(BIN_MICROS)).rem_euclid(BINS as i64) as usize
+    fn bin_of(at_micros: i64) -> usize {
+        at_micros.div_euclid(MINUTES * 60_000_000).rem_euclid(BINS as i64) as usize
+    }
 }
 
 #[cfg(test)]
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn times_before_the_epoch_have_a_bin_too() {
-        assert_eq!(bin_of(-1), 47);
-        assert_eq!(bin_of(i64::MIN), bin_of(i64::MIN + 1));
+        assert_eq!(TimeOfDay::bin_of(-1), 47);
+        assert_eq!(TimeOfWeek::bin_of(i64::MIN), TimeOfWeek::bin_of(i64::MIN + 1));
     }
 }

@@ -21,6 +21,9 @@ impl<const SIZE: usize> SortedWindow<SIZE> {
                 self.sorted[place] = entering;
             }
         } else {
+            if self.sorted.capacity() == 0 {
+                self.sorted.reserve_exact(SIZE);
+            }
             let place = self.below(entering);
             self.sorted.insert(place, entering);
         }

@@ -33,7 +33,8 @@ impl Report {
         let millis = |duration: Duration| (duration.as_secs_f64() * 1e4).round() / 10.0;
         let percentiles = Percentiles::of(self.latencies.clone());
         if as_json {
-            let latency = percentiles.map(|of| json!({"p50": millis(of.p50), "p99": millis(of.p99), "max": millis(of.max)}));
+            let latency =
+                percentiles.map(|of| json!({"p50": millis(of.p50), "p99": millis(of.p99), "p999": millis(of.p999), "max": millis(of.max)}));
             return Ok(out.json(&json!({
                 "run": self.run, "readings": self.readings, "alerts": self.alerts, "seconds": self.took.as_secs_f64(),
                 "seen": self.latencies.len(), "missing": self.missing.len(), "publish_to_sse_ms": latency,
@@ -49,9 +50,9 @@ impl Report {
         if self.gaps + self.reconnects > 0 {
             out.line(format_args!("the stream told of {} gaps and was opened again {} times", self.gaps, self.reconnects))?;
         }
-        if let Some(Percentiles { p50, p99, max }) = percentiles {
-            let [p50, p99, max] = [p50, p99, max].map(millis);
-            out.line(format_args!("publish to SSE: p50 {p50} ms, p99 {p99} ms, max {max} ms"))?;
+        if let Some(Percentiles { p50, p99, p999, max }) = percentiles {
+            let [p50, p99, p999, max] = [p50, p99, p999, max].map(millis);
+            out.line(format_args!("publish to SSE: p50 {p50} ms, p99 {p99} ms, p99.9 {p999} ms, max {max} ms"))?;
         }
         Ok(())
     }

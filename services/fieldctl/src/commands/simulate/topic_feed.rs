@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use events::identity::{DEFAULT_TENANT, kafka_key};
-use events::{Anomaly, DeviceStatus, Event, Reading, TemperatureAlert};
+use events::{Anomaly, Command, DeviceStatus, Event, Reading, TemperatureAlert};
 
 use crate::adapters::outlet::KafkaOutlet;
 use crate::config::Config;
@@ -24,9 +24,10 @@ enum Kind {
     Statuses,
     Alerts,
     Anomalies,
+    Commands,
 }
 
-const KINDS: [Kind; 4] = [Kind::Readings, Kind::Statuses, Kind::Alerts, Kind::Anomalies];
+const KINDS: [Kind; 5] = [Kind::Readings, Kind::Statuses, Kind::Alerts, Kind::Anomalies, Kind::Commands];
 
 impl Kind {
     fn topic(self) -> &'static str {
@@ -35,6 +36,7 @@ impl Kind {
             Self::Statuses => DeviceStatus::SCHEMA.topic,
             Self::Alerts => TemperatureAlert::SCHEMA.topic,
             Self::Anomalies => Anomaly::SCHEMA.topic,
+            Self::Commands => Command::SCHEMA.topic,
         }
     }
 }
@@ -51,6 +53,7 @@ impl TopicFeed {
             Kind::Statuses => outlet.with::<DeviceStatus>(&config.registry).await?,
             Kind::Alerts => outlet.with::<TemperatureAlert>(&config.registry).await?,
             Kind::Anomalies => outlet.with::<Anomaly>(&config.registry).await?,
+            Kind::Commands => outlet.with::<Command>(&config.registry).await?,
         };
         Ok(Self { kind, plan, outlet })
     }
@@ -70,6 +73,7 @@ impl TopicFeed {
             (Signal::Value(_), Kind::Statuses) => outlet.send_event(&synthetic::status(plan, step)).await?,
             (Signal::Value(_), Kind::Alerts) => outlet.send_event(&synthetic::alert(plan, step)).await?,
             (Signal::Value(_), Kind::Anomalies) => outlet.send_event(&synthetic::anomaly(plan, step)).await?,
+            (Signal::Value(_), Kind::Commands) => outlet.send_event(&synthetic::command(plan, step, SystemTime::now().into())).await?,
         }
         Ok(true)
     }

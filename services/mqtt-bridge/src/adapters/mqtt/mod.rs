@@ -2,6 +2,7 @@
 //! the protocol; the session is the same over both.
 
 mod client;
+mod door;
 mod options;
 mod release;
 mod session;
@@ -16,6 +17,9 @@ use crate::adapters::Intake;
 use crate::config::{MqttConfig, MqttVersion};
 use crate::domain::{MAIN_CONNECTION, Routes};
 
+pub use client::Published;
+pub use door::{AnyDoor, Doorway};
+use options::Purpose;
 pub use release::Release;
 use session::Session;
 
@@ -45,11 +49,11 @@ impl AnySession {
         let unknown_after = (!config.unknown_after.is_zero()).then_some(config.unknown_after);
         Ok(match config.version {
             MqttVersion::V3 => {
-                let client = version3::client(&config, &client_id, routes)?;
+                let client = version3::client(&config, &client_id, Purpose::Take, routes)?;
                 Self::Version3(Box::new(Session::new(client, name, config.status_topic, unknown_after, releases, check)))
             }
             MqttVersion::V5 => {
-                let client = version5::client(&config, &client_id, routes)?;
+                let client = version5::client(&config, &client_id, Purpose::Take, routes)?;
                 Self::Version5(Box::new(Session::new(client, name, config.status_topic, unknown_after, releases, check)))
             }
         })

@@ -13,8 +13,24 @@ pub(super) const OFFLINE: &str = "offline";
 
 /// Acknowledgements and subscriptions waiting to be written: one per packet id, and then some.
 pub(super) const REQUESTS: usize = u16::MAX as usize + 1_024;
-/// The bridge publishes next to nothing; the client would keep room for many more messages under way.
-pub(super) const PUBLISHES: u16 = 16;
+/// What a connection is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Takes messages, over a session that outlives its connections.
+    Take,
+    /// Gives commands: what the broker did not confirm is published again by whoever waits for that, so no session is kept.
+    Give,
+}
+
+impl Purpose {
+    /// Publishes under way at a time. A bridge that takes publishes next to nothing; the client would keep room for many more.
+    pub(super) fn publishes(self) -> u16 {
+        match self {
+            Self::Take => 16,
+            Self::Give => 128,
+        }
+    }
+}
 
 pub(super) fn tls(config: &MqttConfig) -> Result<TlsConfiguration, Failure> {
     let read = |file: &Path| std::fs::read(file).map_err(|error| Failure::fatal(format!("{}: {error}", file.display())));

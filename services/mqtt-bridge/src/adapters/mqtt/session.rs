@@ -128,7 +128,8 @@ impl<C: Connection> Session<C> {
                     self.tell(options::ONLINE)?;
                 }
                 Next::Incoming(Incoming::Left) => return Ok(()),
-                Next::Incoming(Incoming::Other) => {}
+                // Of what the bridge says of itself.
+                Next::Incoming(Incoming::Sent(_) | Incoming::Completed(_) | Incoming::Refused { .. } | Incoming::Other) => {}
                 // What is not acknowledged now comes again on the next start.
                 Next::Lost(_) if phase != Phase::Taking => return Ok(()),
                 Next::Lost(failure) => {
@@ -250,6 +251,7 @@ impl<C: Connection> Session<C> {
             self.link = Link::Down { at: Instant::now(), since: SystemTime::now().into() };
         }
         self.epoch = self.epoch.next();
-        Ok(self.connection.start_over())
+        let message = |incoming| if let Incoming::Message(message) = incoming { Some(message) } else { None };
+        Ok(self.connection.start_over().into_iter().filter_map(message).collect())
     }
 }

@@ -10,8 +10,8 @@ use rumqttc::{
 use stream::Failure;
 
 use crate::adapters::message::MqttMessage;
-use crate::adapters::mqtt::client::{Connection, Incoming, Received, Requests};
-use crate::adapters::mqtt::options::{self, OFFLINE, PUBLISHES, REQUESTS};
+use crate::adapters::mqtt::client::{Connection, Incoming, Published, Received, Requests};
+use crate::adapters::mqtt::options::{self, OFFLINE, Purpose, REQUESTS};
 use crate::adapters::mqtt::release::Release;
 use crate::config::{Broker, MqttConfig, bytes};
 use crate::domain::Route;
@@ -26,15 +26,17 @@ pub struct Connection3 {
     filters: Vec<SubscribeFilter>,
 }
 
-/// A client for a session that outlives its connections: fixed id, no clean session.
+/// A client; to take, for a session that outlives its connections: fixed id, no clean session.
 pub(super) fn client<'a>(
     config: &MqttConfig,
     client_id: &str,
+    purpose: Purpose,
     routes: impl Iterator<Item = &'a Route>,
 ) -> Result<(Requests3, Connection3), Failure> {
     let broker: Broker = config.url.parse().map_err(Failure::fatal)?;
     let mut options = MqttOptions::new(client_id, broker.host, broker.port);
-    options.set_clean_session(false).set_keep_alive(config.keep_alive).set_manual_acks(true).set_inflight(PUBLISHES);
+    options.set_clean_session(purpose == Purpose::Give).set_keep_alive(config.keep_alive).set_manual_acks(true);
+    options.set_inflight(purpose.publishes());
     let largest = bytes(config.max_packet_size);
     options.set_max_packet_size(largest, largest);
     if !config.username.is_empty() {
@@ -59,25 +61,32 @@ impl Connection for Connection3 {
     type Requests = Requests3;
 
     async fn next(&mut self) -> Result<Incoming, Failure> {
-        Ok(match self.events.poll().await {
-            Ok(Event::Incoming(Packet::Publish(publish))) => Incoming::Message(received(publish)),
-            Ok(Event::Incoming(Packet::ConnAck(connack))) => Incoming::Connected { session_present: connack.session_present },
-            Ok(Event::Incoming(Packet::SubAck(suback))) => Incoming::Subscribed(subscribed(&suback, &self.filters)),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => Incoming::Left,
-            Ok(_) => Incoming::Other,
-            Err(error) => return Err(lost(&error)),
-        })
+        match self.events.poll().await {
+            Ok(event) => Ok(self.incoming(event)),
+            Err(error) => Err(lost(&error)),
+        }
     }
 
-    fn start_over(&mut self) -> Vec<Received> {
+    fn start_over(&mut self) -> Vec<Incoming> {
+        self.events.clean();
         self.events.pending.clear();
         let unread = std::mem::take(&mut self.events.state.events);
         expect_any_pubrel(&mut self.events.state);
-        let messages = unread.into_iter().filter_map(|event| match event {
-            Event::Incoming(Packet::Publish(publish)) => Some(received(publish)),
-            _ => None,
-        });
-        messages.collect()
+        unread.into_iter().map(|event| self.incoming(event)).collect()
+    }
+}
+
+impl Connection3 {
+    fn incoming(&self, event: Event) -> Incoming {
+        match event {
+            Event::Incoming(Packet::Publish(publish)) => Incoming::Message(received(publish)),
+            Event::Incoming(Packet::ConnAck(connack)) => Incoming::Connected { session_present: connack.session_present },
+            Event::Incoming(Packet::SubAck(suback)) => Incoming::Subscribed(subscribed(&suback, &self.filters)),
+            Event::Outgoing(Outgoing::Publish(packet_id)) => Incoming::Sent(packet_id),
+            Event::Outgoing(Outgoing::Disconnect) => Incoming::Left,
+            Event::Incoming(Packet::PubComp(answer)) => Incoming::Completed(answer.pkid),
+            _ => Incoming::Other,
+        }
     }
 }
 
@@ -95,6 +104,10 @@ impl Requests for Requests3 {
 
     fn publish(&self, topic: &str, payload: &str) -> Result<(), Failure> {
         self.client.try_publish(topic, QoS::AtLeastOnce, true, payload).map_err(Failure::transient)
+    }
+
+    fn command(&self, command: Published) -> Result<(), Failure> {
+        self.client.try_publish(command.topic, QoS::ExactlyOnce, false, command.payload).map_err(Failure::transient)
     }
 
     fn disconnect(&self) -> Result<(), Failure> {

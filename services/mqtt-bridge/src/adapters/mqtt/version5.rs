@@ -4,16 +4,16 @@ use std::time::SystemTime;
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    ConnectProperties, ConnectReturnCode as Refusal, DisconnectReasonCode as Reason, Filter, LastWill, Packet, Publish, RetainForwardRule,
-    SubAck, SubscribeReasonCode,
+    ConnectProperties, ConnectReturnCode as Refusal, DisconnectReasonCode as Reason, Filter, LastWill, Packet, PubRec, PubRecReason,
+    Publish, PublishProperties, RetainForwardRule, SubAck, SubscribeReasonCode,
 };
 use rumqttc::v5::{AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, MqttState, StateError};
 use rumqttc::{Outgoing, Transport};
 use stream::Failure;
 
 use crate::adapters::message::MqttMessage;
-use crate::adapters::mqtt::client::{Connection, Incoming, Received, Requests};
-use crate::adapters::mqtt::options::{self, OFFLINE, PUBLISHES, REQUESTS};
+use crate::adapters::mqtt::client::{Connection, Incoming, Published, Received, Requests};
+use crate::adapters::mqtt::options::{self, OFFLINE, Purpose, REQUESTS};
 use crate::adapters::mqtt::release::Release;
 use crate::config::{Broker, MqttConfig};
 use crate::domain::{Route, Shape};
@@ -28,21 +28,24 @@ pub struct Connection5 {
     filters: Vec<Filter>,
 }
 
-/// A client for a session that outlives its connections: fixed id, no clean start, an expiry.
+/// A client; to take, for a session that outlives its connections: fixed id, no clean start, an expiry.
 pub(super) fn client<'a>(
     config: &MqttConfig,
     client_id: &str,
+    purpose: Purpose,
     routes: impl Iterator<Item = &'a Route>,
 ) -> Result<(Requests5, Connection5), Failure> {
     let broker: Broker = config.url.parse().map_err(Failure::fatal)?;
     let mut options = MqttOptions::new(client_id, broker.host, broker.port);
-    options.set_clean_start(false).set_keep_alive(config.keep_alive).set_manual_acks(true);
+    options.set_clean_start(purpose == Purpose::Give).set_keep_alive(config.keep_alive).set_manual_acks(true);
     let mut properties = ConnectProperties::new();
-    properties.session_expiry_interval = u32::try_from(config.session_expiry.as_secs()).ok();
+    if purpose == Purpose::Take {
+        properties.session_expiry_interval = u32::try_from(config.session_expiry.as_secs()).ok();
+    }
     properties.receive_maximum = Some(config.receive_maximum);
     properties.max_packet_size = u32::try_from(config.max_packet_size.as_u64()).ok();
     options.set_connect_properties(properties);
-    options.set_outgoing_inflight_upper_limit(PUBLISHES);
+    options.set_outgoing_inflight_upper_limit(purpose.publishes());
     let mut network = options.network_options();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
@@ -67,8 +70,8 @@ fn filter(route: &Route, shared_group: &str) -> Filter {
     let mut filter = Filter::new(options::path(route, shared_group), QoS::ExactlyOnce);
     if shared_group.is_empty() {
         filter.retain_forward_rule = match route.shape {
-            // What every device's state is now, on each connection.
-            Shape::Status => RetainForwardRule::OnEverySubscribe,
+            // How every device is now, on each connection.
+            Shape::Status | Shape::State => RetainForwardRule::OnEverySubscribe,
             // Old measurements once, not on each connection.
             Shape::Value { .. } | Shape::Metrics => RetainForwardRule::OnNewSubscribe,
         };
@@ -80,25 +83,33 @@ impl Connection for Connection5 {
     type Requests = Requests5;
 
     async fn next(&mut self) -> Result<Incoming, Failure> {
-        Ok(match self.events.poll().await {
-            Ok(Event::Incoming(Packet::Publish(publish))) => Incoming::Message(received(publish)),
-            Ok(Event::Incoming(Packet::ConnAck(connack))) => Incoming::Connected { session_present: connack.session_present },
-            Ok(Event::Incoming(Packet::SubAck(suback))) => Incoming::Subscribed(subscribed(&suback, &self.filters)),
-            Ok(Event::Outgoing(Outgoing::Disconnect)) => Incoming::Left,
-            Ok(_) => Incoming::Other,
-            Err(error) => return Err(lost(&error)),
-        })
+        match self.events.poll().await {
+            Ok(event) => Ok(self.incoming(event)),
+            Err(error) => Err(lost(&error)),
+        }
     }
 
-    fn start_over(&mut self) -> Vec<Received> {
+    fn start_over(&mut self) -> Vec<Incoming> {
+        self.events.clean();
         self.events.pending.clear();
         let unread = std::mem::take(&mut self.events.state.events);
         expect_any_pubrel(&mut self.events.state);
-        let messages = unread.into_iter().filter_map(|event| match event {
-            Event::Incoming(Packet::Publish(publish)) => Some(received(publish)),
-            _ => None,
-        });
-        messages.collect()
+        unread.into_iter().map(|event| self.incoming(event)).collect()
+    }
+}
+
+impl Connection5 {
+    fn incoming(&self, event: Event) -> Incoming {
+        match event {
+            Event::Incoming(Packet::Publish(publish)) => Incoming::Message(received(publish)),
+            Event::Incoming(Packet::ConnAck(connack)) => Incoming::Connected { session_present: connack.session_present },
+            Event::Incoming(Packet::SubAck(suback)) => Incoming::Subscribed(subscribed(&suback, &self.filters)),
+            Event::Outgoing(Outgoing::Publish(packet_id)) => Incoming::Sent(packet_id),
+            Event::Outgoing(Outgoing::Disconnect) => Incoming::Left,
+            Event::Incoming(Packet::PubComp(answer)) => Incoming::Completed(answer.pkid),
+            Event::Incoming(Packet::PubRec(answer)) => recorded(&answer),
+            _ => Incoming::Other,
+        }
     }
 }
 
@@ -116,9 +127,32 @@ impl Requests for Requests5 {
         self.client.try_publish(topic, QoS::AtLeastOnce, true, payload.to_owned()).map_err(Failure::transient)
     }
 
+    fn command(&self, command: Published) -> Result<(), Failure> {
+        // Whole seconds, and never none: the payload says exactly until when.
+        let seconds = command.expires_in.as_millis().div_ceil(1_000).max(1);
+        let properties = PublishProperties {
+            message_expiry_interval: u32::try_from(seconds).ok(),
+            user_properties: command.user_properties,
+            content_type: Some("application/json".into()),
+            ..PublishProperties::default()
+        };
+        let published = self.client.try_publish_with_properties(command.topic, QoS::ExactlyOnce, false, command.payload, properties);
+        published.map_err(Failure::transient)
+    }
+
     fn disconnect(&self) -> Result<(), Failure> {
         self.client.try_disconnect().map_err(Failure::transient)
     }
+}
+
+/// The first answer to a publish at `QoS` 2: nearly always the way to the second.
+fn recorded(answer: &PubRec) -> Incoming {
+    let for_good = match answer.reason {
+        PubRecReason::Success | PubRecReason::NoMatchingSubscribers => return Incoming::Other,
+        PubRecReason::NotAuthorized | PubRecReason::TopicNameInvalid | PubRecReason::PayloadFormatInvalid => true,
+        _ => false,
+    };
+    Incoming::Refused { packet_id: answer.pkid, for_good, problem: format!("the broker refuses it: {:?}", answer.reason) }
 }
 
 fn received(publish: Publish) -> Received {

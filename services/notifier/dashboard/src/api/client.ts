@@ -6,6 +6,8 @@ import type { components, paths } from './schema';
 
 type Schemas = components['schemas'];
 export type Change = Schemas['Change'];
+export type Command = Schemas['Command'];
+export type CommandNews = Schemas['CommandNews'];
 export type Counts = Schemas['Counts'];
 export type Delivery = Schemas['DeliveryStatus'];
 export type Device = Schemas['Device'];
@@ -17,6 +19,7 @@ export type NotificationEvent = Schemas['NotificationEvent'];
 export type NotificationState = Schemas['State'];
 export type Severity = Schemas['Severity'];
 export type Reading = Schemas['Reading'];
+export type Scene = Schemas['SceneEntry'];
 export type Silence = Schemas['SilenceEntry'];
 export type Snapshot = Schemas['Snapshot'];
 export type TimelineEntry = Schemas['TimelineEntry'];

@@ -4,6 +4,7 @@ import { ofDevice } from '../notifications/filter';
 import { NotificationList } from '../notifications/NotificationList';
 import { useList } from '../notifications/useList';
 import { ago, moment, quantity } from '../shell/time';
+import { Commands } from './Commands';
 import { Course } from './Course';
 import { Health } from './Health';
 import { Timeline } from './Timeline';
@@ -25,10 +26,16 @@ export function DevicePage({ id }: { id: string }) {
       {problem && <p role="alert">{problem}</p>}
       <Course live={live} id={id} />
       <div class="columns">
-        <section class="card" aria-labelledby="open-heading">
-          <h2 id="open-heading">Open notifications</h2>
-          <OpenNotifications id={id} />
-        </section>
+        <div class="column">
+          <section class="card" aria-labelledby="open-heading">
+            <h2 id="open-heading">Open notifications</h2>
+            <OpenNotifications id={id} />
+          </section>
+          <section class="card" aria-labelledby="commands-heading">
+            <h2 id="commands-heading">Commands</h2>
+            <Commands id={id} />
+          </section>
+        </div>
         <div class="column">
           <section class="card" aria-labelledby="health-heading">
             <h2 id="health-heading">Sensor health</h2>

@@ -4,7 +4,7 @@ import type { Notification } from '../api/client';
 
 export const STATES = ['OPEN', 'ACKNOWLEDGED', 'SNOOZED', 'RESOLVED'] as const;
 export const SEVERITIES = ['CRITICAL', 'WARNING', 'INFO'] as const;
-export const KINDS = ['alert', 'anomaly', 'sensor-health', 'device-offline', 'pipeline', 'external'] as const;
+export const KINDS = ['alert', 'anomaly', 'sensor-health', 'device-offline', 'pipeline', 'external', 'command'] as const;
 type ListedState = (typeof STATES)[number];
 type ListedSeverity = (typeof SEVERITIES)[number];
 

@@ -2,9 +2,10 @@
 // stays, whatever order answers and events come in.
 
 import { effect, signal } from '@preact/signals';
-import { answered, api, type Counts, type Notification, type Snapshot } from '../api/client';
+import { answered, api, type CommandNews, type Counts, type Notification, type Snapshot } from '../api/client';
 import { LiveStream } from '../api/stream';
 import { notificationStream } from '../api/tickets';
+import { missed, take as takeNews } from '../commands/live';
 import { key } from '../shell/session';
 import type { Filter } from './filter';
 
@@ -64,7 +65,10 @@ export function follow(): void {
         counts: (data) => {
           counts.value = data as Counts;
         },
+        command: (data) => takeNews(data as CommandNews),
+        gap: missed,
       },
+      opened: missed,
     });
     stream.value = live;
     return () => {

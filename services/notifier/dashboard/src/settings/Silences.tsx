@@ -52,7 +52,7 @@ function NewSilence({ made }: { made: () => void }) {
       <Field label="Name">
         <input name="name" required pattern={NAME_PATTERN} autocomplete="off" />
       </Field>
-      <Field label="Matchers" hint="one a line, all must hold: = != =~ !~">
+      <Field label="Matchers" hint="one a line, all must hold: = != =~ !~ > >= < <=">
         <textarea name="matchers" required rows={3} spellcheck={false} placeholder={'group_id="hall-2"\nseverity=~"WARNING|INFO"'} />
       </Field>
       <Field label="From" hint="now when empty">

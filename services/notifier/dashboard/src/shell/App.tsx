@@ -5,6 +5,7 @@ import { DevicePage } from '../device/DevicePage';
 import { Fleet } from '../fleet/Fleet';
 import { counts } from '../notifications/live';
 import { NotificationsPage } from '../notifications/NotificationsPage';
+import { Scenes } from '../scenes/Scenes';
 import { Silences } from '../settings/Silences';
 import { Webhooks } from '../settings/Webhooks';
 import { Header } from './Header';
@@ -56,7 +57,7 @@ function Page() {
   );
 }
 
-const TITLES: Record<string, string> = { '': 'Fleet', notifications: 'Notifications', silences: 'Silences', webhooks: 'Webhooks' };
+const TITLES: Record<string, string> = { '': 'Fleet', notifications: 'Notifications', scenes: 'Scenes', silences: 'Silences', webhooks: 'Webhooks' };
 
 function View({ section, name }: { section?: string; name?: string }) {
   switch (section) {
@@ -66,6 +67,8 @@ function View({ section, name }: { section?: string; name?: string }) {
       return name ? <DevicePage key={name} id={name} /> : <Fleet />;
     case 'notifications':
       return <NotificationsPage />;
+    case 'scenes':
+      return <Scenes />;
     case 'silences':
       return <Silences />;
     case 'webhooks':

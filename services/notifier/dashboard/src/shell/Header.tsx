@@ -6,6 +6,7 @@ import { nextTheme, theme } from './theme';
 const SECTIONS = [
   { address: '/', names: [undefined, 'devices'], text: 'Fleet' },
   { address: '/notifications', names: ['notifications'], text: 'Notifications' },
+  { address: '/scenes', names: ['scenes'], text: 'Scenes' },
   { address: '/silences', names: ['silences'], text: 'Silences' },
   { address: '/webhooks', names: ['webhooks'], text: 'Webhooks' },
 ] as const;

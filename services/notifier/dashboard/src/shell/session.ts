@@ -13,7 +13,7 @@ export const refusal = signal('');
 
 const may = (scope: Me['scopes'][number]) =>
   computed(() => me.value?.scopes.some((has) => has === scope || has === 'admin') ?? false);
-/** Acknowledge, snooze, resolve, silence. */
+/** Acknowledge, snooze, resolve, silence, send commands, run scenes. */
 export const mayWrite = may('write');
 /** Webhooks. */
 export const mayAdministrate = may('admin');

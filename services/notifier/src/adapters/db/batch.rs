@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use events::Notification;
 use events::trace::TraceContext;
+use events::{CommandResult, Event as _, Notification};
 use sqlx::{Postgres, Transaction};
 use stream::{Cause as Origin, Failure};
 use uuid::Uuid;
 
 use super::positions::{self, Advance, Fenced};
-use super::{Store, audit, classify, dispatch, subjects, timeline};
+use super::{Store, audit, classify, dispatch, results, subjects, timeline};
 use crate::adapters::outgoing::Outgoing;
 use crate::domain::lifecycle::{Cause, Subject};
 use crate::domain::signal::Signal;
@@ -17,7 +17,10 @@ use crate::domain::signal::Signal;
 /// An event taken from a topic.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    pub signal: Signal,
+    /// What it says about a notification; `None`: nothing.
+    pub signal: Option<Signal>,
+    /// What it says about a command; its signal counts only if it ends the command.
+    pub result: Option<CommandResult>,
     pub cause: Cause,
     pub origin: Origin,
     /// Context of the span that works on it.
@@ -70,21 +73,30 @@ async fn fold_in(
     arrivals: &[&Arrival],
     outgoing: &Outgoing,
 ) -> Result<Vec<Notification>, NotApplied> {
-    let keys: BTreeSet<subjects::Key> = arrivals.iter().map(|arrival| key_of(&arrival.signal)).collect();
+    let reported: Vec<&CommandResult> = arrivals.iter().filter_map(|arrival| arrival.result.as_ref()).collect();
+    let ended = results::note(transaction, &reported).await?;
+    let is_news = |arrival: &Arrival| arrival.result.as_ref().is_none_or(|result| ended.contains(&result.event_id()));
+    let news = arrivals.iter().filter(|arrival| is_news(arrival));
+    let signals: Vec<(&Arrival, &Signal)> = news.filter_map(|arrival| Some((*arrival, arrival.signal.as_ref()?))).collect();
+    if signals.is_empty() {
+        return Ok(Vec::new());
+    }
+    let keys: BTreeSet<subjects::Key> = signals.iter().map(|(_, signal)| key_of(signal)).collect();
     let mut subjects = subjects::lock(transaction, keys).await?;
-    let ids: Vec<Uuid> = arrivals.iter().map(|arrival| arrival.cause.event_id).collect();
+    let ids: Vec<Uuid> = signals.iter().map(|(arrival, _)| arrival.cause.event_id).collect();
     let mut known = audit::known(transaction, &ids).await?;
 
-    timeline::note(transaction, arrivals.iter().map(|arrival| &arrival.signal)).await?;
+    timeline::note(transaction, signals.iter().map(|(_, signal)| *signal)).await?;
     let before = subjects.clone();
-    let (mut versions, mut events) = (Vec::new(), Vec::new());
-    for arrival in arrivals {
-        let Some(subject) = subjects.get_mut(&key_of(&arrival.signal)) else { continue };
+    let (mut versions, mut events, mut causes) = (Vec::new(), Vec::new(), Vec::new());
+    for (arrival, signal) in signals {
+        let Some(subject) = subjects.get_mut(&key_of(signal)) else { continue };
         if !known.insert(arrival.cause.event_id) {
             continue;
         }
-        if let Some(version) = subject.apply(&arrival.signal, &arrival.cause) {
+        if let Some(version) = subject.apply(signal, &arrival.cause) {
             events.push(outgoing.event(&version, &arrival.origin, arrival.trace.clone())?);
+            causes.push(Origin { trace: arrival.trace.clone(), ..arrival.origin.clone() });
             versions.push(version);
         }
     }
@@ -97,7 +109,7 @@ async fn fold_in(
         let latest: BTreeMap<&str, &Notification> = versions.iter().map(|version| (version.notification_id.as_str(), version)).collect();
         subjects::save_notifications(transaction, latest.into_values()).await?;
         audit::append(transaction, &versions).await?;
-        dispatch::queue(transaction, &versions).await?;
+        dispatch::queue(transaction, &versions, &causes).await?;
         outbox::enqueue(transaction, &events).await?;
     }
     Ok(versions)

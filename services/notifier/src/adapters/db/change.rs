@@ -1,6 +1,7 @@
 //! A change someone asks for through the API, in one transaction with its audit and outbox rows.
 
 use events::Notification;
+use events::headers;
 use events::trace::TraceContext;
 use sqlx::{Postgres, Transaction};
 use stream::{Cause as Origin, Failure};
@@ -84,9 +85,10 @@ pub(super) async fn add(
 ) -> Result<(), NotChanged> {
     let origin = Origin { event_id: Some(version.source_event_id.clone()), correlation_id: None, trace: trace.clone() };
     let event = outgoing.event(version, &origin, trace)?;
+    let chain = Origin { correlation_id: event.headers.get(headers::CORRELATION_ID).cloned(), ..origin };
     subjects::save_notifications(transaction, std::iter::once(version)).await?;
     audit::append(transaction, std::slice::from_ref(version)).await?;
-    dispatch::queue(transaction, std::slice::from_ref(version)).await?;
+    dispatch::queue(transaction, std::slice::from_ref(version), &[chain]).await?;
     outbox::enqueue(transaction, &[event]).await?;
     Ok(())
 }

@@ -23,13 +23,15 @@ pub enum Kind {
     MuteTime,
     Webhook,
     Email,
+    Scene,
 }
 
 /// The one name of a tenant's tree of routes.
 pub const ROUTES: &str = "routes";
 
 impl Kind {
-    pub const ALL: [Self; 7] = [Self::Receiver, Self::Route, Self::Silence, Self::Escalation, Self::MuteTime, Self::Webhook, Self::Email];
+    pub const ALL: [Self; 8] =
+        [Self::Receiver, Self::Route, Self::Silence, Self::Escalation, Self::MuteTime, Self::Webhook, Self::Email, Self::Scene];
     /// What deliveries go to.
     pub const CHANNELS: [Self; 2] = [Self::Webhook, Self::Email];
 
@@ -43,6 +45,7 @@ impl Kind {
             Self::MuteTime => "mute_times",
             Self::Webhook => "webhooks",
             Self::Email => "emails",
+            Self::Scene => "scenes",
         }
     }
 }

@@ -1,20 +1,23 @@
 //! What has to be told, from the version that says so into its groups.
 //!
 //! Guarantees: a version that is committed is in its groups sooner or later, whoever dies meanwhile. Locks are taken in
-//! one order (queue, groups), and never while a notification's key is held.
+//! one order (queue, groups, outbox), and never while a notification's key is held.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use events::{Notification, NotificationState};
 use sqlx::{Postgres, Transaction};
-use stream::Failure;
+use stream::{Cause as Origin, Failure};
 use uuid::Uuid;
 
-use super::{Store, classify, list};
+use super::rows::{array, checked, uuid};
+use super::{Store, classify, list, reactions};
+use crate::adapters::outgoing::Outgoing;
 use crate::domain::configuration::Configuration;
 use crate::domain::lifecycle::is_unresolved;
 use crate::domain::matcher::labels_of;
+use crate::domain::receiver::Receiver;
 use crate::domain::routing::destinations;
 
 /// Taken from the queue in one go.
@@ -23,19 +26,28 @@ const AT_ONCE: i64 = 500;
 /// Changes that have to be told.
 const NEWS: [&str; 6] = ["opened", "raised", "reopened", "unacknowledged", "unsnoozed", "snooze_ended"];
 
-/// Queues those of the versions that have to be told.
-pub(super) async fn queue(transaction: &mut Transaction<'_, Postgres>, versions: &[Notification]) -> Result<(), sqlx::Error> {
-    let is_news = |version: &&Notification| version.state == NotificationState::Open && NEWS.contains(&version.change.action.as_str());
-    let mut latest: BTreeMap<&str, &Notification> = BTreeMap::new();
-    latest.extend(versions.iter().filter(is_news).map(|version| (version.notification_id.as_str(), version)));
+/// Queues those of the versions that have to be told, each with what it came from.
+pub(super) async fn queue(
+    transaction: &mut Transaction<'_, Postgres>,
+    versions: &[Notification],
+    causes: &[Origin],
+) -> Result<(), sqlx::Error> {
+    let is_news = |version: &Notification| version.state == NotificationState::Open && NEWS.contains(&version.change.action.as_str());
+    let mut latest: BTreeMap<&str, (&Notification, &Origin)> = BTreeMap::new();
+    let news = versions.iter().zip(causes).filter(|(version, _)| is_news(version));
+    latest.extend(news.map(|(version, cause)| (version.notification_id.as_str(), (version, cause))));
     if latest.is_empty() {
         return Ok(());
     }
+    let latest: Vec<(&Notification, &Origin)> = latest.into_values().collect();
     sqlx::query!(
-        "INSERT INTO dispatch (tenant, notification_id, news) SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[])",
-        &latest.values().map(|version| version.tenant.as_str()).collect::<Vec<_>>() as &[&str],
-        &latest.values().filter_map(|version| version.notification_id.parse().ok()).collect::<Vec<Uuid>>(),
-        &latest.values().map(|version| version.version).collect::<Vec<_>>(),
+        "INSERT INTO dispatch (tenant, notification_id, news, correlation_id, traceparent)
+         SELECT * FROM unnest($1::text[], $2::uuid[], $3::bigint[], $4::text[], $5::text[])",
+        &array(&latest, |(version, _)| version.tenant.as_str()) as &[&str],
+        &checked(&latest, |(version, _)| uuid(&version.notification_id))?,
+        &array(&latest, |(version, _)| version.version),
+        &array(&latest, |(_, cause)| cause.correlation_id.as_deref()) as &[Option<&str>],
+        &array(&latest, |(_, cause)| cause.trace.as_ref().map(ToString::to_string)) as &[Option<String>],
     )
     .execute(&mut **transaction)
     .await
@@ -43,10 +55,20 @@ pub(super) async fn queue(transaction: &mut Transaction<'_, Postgres>, versions:
 }
 
 /// What was taken from the queue.
-struct Queued {
-    tenant: String,
-    notification_id: Uuid,
-    news: i64,
+pub(super) struct Queued {
+    pub tenant: String,
+    pub notification_id: Uuid,
+    pub news: i64,
+    correlation_id: Option<String>,
+    traceparent: Option<String>,
+}
+
+impl Queued {
+    /// What the version came from, for what is done about it.
+    pub(super) fn origin(&self) -> Origin {
+        let trace = self.traceparent.as_deref().and_then(|parent| parent.parse().ok());
+        Origin { event_id: None, correlation_id: self.correlation_id.clone(), trace }
+    }
 }
 
 #[derive(Default)]
@@ -69,14 +91,14 @@ struct Escalations {
 }
 
 impl Store {
-    /// Takes what waits into its groups; returns how much that was.
-    pub async fn dispatch(&self) -> Result<usize, Failure> {
+    /// Takes what waits into its groups, and does at once what devices are to do about it; returns how much that was.
+    pub async fn dispatch(&self, outgoing: &Outgoing) -> Result<usize, Failure> {
         let mut transaction = self.pool.begin().await.map_err(|error| classify(&error))?;
         // An array: what is IN a query Postgres may look up anew for each row.
         let taken = sqlx::query_as!(
             Queued,
             "DELETE FROM dispatch WHERE position = ANY (ARRAY(SELECT position FROM dispatch ORDER BY position LIMIT $1 FOR UPDATE SKIP LOCKED))
-             RETURNING tenant, notification_id, news",
+             RETURNING tenant, notification_id, news, correlation_id, traceparent",
             AT_ONCE
         )
         .fetch_all(&mut *transaction)
@@ -92,7 +114,12 @@ impl Store {
             configurations.insert(tenant.clone(), self.configured(&mut transaction, tenant).await?);
         }
         sort_in(&mut transaction, &taken, &notifications, &configurations).await.map_err(|error| classify(&error))?;
-        transaction.commit().await.map_err(|error| classify(&error))?;
+        let acted = reactions::act(&mut transaction, &taken, &notifications, &configurations, outgoing).await?;
+        if acted > 0 {
+            self.commit(transaction).await.map_err(|error| classify(&error))?;
+        } else {
+            transaction.commit().await.map_err(|error| classify(&error))?;
+        }
         Ok(taken.len())
     }
 }
@@ -105,7 +132,7 @@ async fn sort_in(
 ) -> Result<(), sqlx::Error> {
     let (mut groups, mut escalations) = (Groups::default(), Escalations::default());
     let (mut members, mut news) = (Vec::new(), Vec::new());
-    for Queued { tenant, notification_id: id, news: version } in taken {
+    for Queued { tenant, notification_id: id, news: version, .. } in taken {
         let (Some(notification), Some(configuration)) = (notifications.get(id), configurations.get(tenant)) else {
             continue;
         };
@@ -121,7 +148,9 @@ async fn sort_in(
                 escalations.tenants.push(tenant.clone());
                 escalations.waits.push(first.after.duration().as_secs_f64());
             }
-            if !configuration.receivers.contains_key(&destination.receiver) {
+            // A receiver that only acts has nobody to tell.
+            let tells = |receiver: &Receiver| receiver.tells() || !receiver.acts();
+            if !configuration.receivers.get(&destination.receiver).is_some_and(tells) {
                 continue;
             }
             let key = destination.group_key(&labels);

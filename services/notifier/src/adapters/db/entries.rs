@@ -92,7 +92,7 @@ pub(super) async fn remove(transaction: &mut Transaction<'_, Postgres>, edit: &E
                 .await
                 .map(drop)
         }
-        Kind::Route | Kind::Silence | Kind::Escalation | Kind::MuteTime => Ok(()),
+        Kind::Route | Kind::Silence | Kind::Escalation | Kind::MuteTime | Kind::Scene => Ok(()),
     }
 }
 

@@ -25,6 +25,14 @@ pub struct KeyRow {
     pub revoked_at: Option<OffsetDateTime>,
 }
 
+/// A statement about keys that are good now: what is before that condition, what is behind, and its parameters.
+macro_rules! of_good_keys {
+    ($query:ident, $before:literal, $behind:literal, $($parameter:expr),+) => {
+        sqlx::$query!($before + " revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())" + $behind, $($parameter),+)
+    };
+}
+pub(super) use of_good_keys;
+
 impl Store {
     /// Adds a key. One that is known already stays as it is: who revoked it does not get it back by a restart.
     pub async fn add_key(&self, secret: &str, key: &NewKey) -> Result<Uuid, sqlx::Error> {
@@ -47,25 +55,17 @@ impl Store {
 
     /// Whose key this is, if it is good.
     pub async fn authenticate(&self, secret: &str) -> Result<Option<Principal>, sqlx::Error> {
-        sqlx::query!(
-            "SELECT key_id, name, tenant, scopes FROM api_key
-             WHERE key_hash = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())",
-            hash(secret)
-        )
-        .map(|row| principal(row.key_id, row.name, row.tenant, &row.scopes))
-        .fetch_optional(&self.pool)
-        .await
+        of_good_keys!(query, "SELECT key_id, name, tenant, scopes FROM api_key WHERE key_hash = $1 AND", "", hash(secret))
+            .map(|row| principal(row.key_id, row.name, row.tenant, &row.scopes))
+            .fetch_optional(&self.pool)
+            .await
     }
 
     /// Whether a key that opened a stream is still good.
     pub async fn is_good(&self, key_id: Uuid) -> Result<bool, sqlx::Error> {
-        sqlx::query_scalar!(
-            r#"SELECT EXISTS (SELECT FROM api_key
-               WHERE key_id = $1 AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())) AS "is_good!""#,
-            key_id
-        )
-        .fetch_one(&self.pool)
-        .await
+        of_good_keys!(query_scalar, "SELECT EXISTS (SELECT FROM api_key WHERE key_id = $1 AND", r#") AS "is_good!""#, key_id)
+            .fetch_one(&self.pool)
+            .await
     }
 
     pub async fn keys(&self) -> Result<Vec<KeyRow>, sqlx::Error> {

@@ -118,7 +118,7 @@ fn push_filter(query: &mut QueryBuilder<Postgres>, filter: &Filter) {
     }
 }
 
-fn push_any(query: &mut QueryBuilder<Postgres>, column: &'static str, mut values: Vec<String>) {
+pub(super) fn push_any(query: &mut QueryBuilder<Postgres>, column: &'static str, mut values: Vec<String>) {
     match values.len() {
         0 => {}
         // Told apart for the planner: of one value an index has the list's order, of an array it does not know that.

@@ -1,18 +1,20 @@
-//! Postgres: notifications, their audit log, positions of the inputs, keys and tickets.
+//! Postgres: notifications, their audit log, commands to devices, positions of the inputs, keys and tickets.
 //!
 //! Guarantees: a batch and its positions, rows, audit and outbox entries commit together or not at all. Whoever
 //! changes a notification holds the lock on its key's row.
 //!
 //! Statements are checked when they are compiled, by what `scripts/new-queries` wrote to `.sqlx`. Not so those that are put
-//! together while they run (`list`, `deliveries`), that make or drop tables (`history`), or that speak of temporary tables and
+//! together while they run (`list`, `deliveries`, `device_commands`), that make or drop tables (`history`), or that speak of temporary tables and
 //! transactions (`rebuild`): nothing could be said of them before.
 
+mod asked;
 mod audit;
 mod batch;
 mod change;
 mod configuration;
 mod counts;
 mod deliveries;
+mod device_commands;
 mod dispatch;
 mod endpoints;
 mod entries;
@@ -24,7 +26,9 @@ mod keys;
 mod list;
 mod outside;
 mod positions;
+mod reactions;
 mod rebuild;
+mod results;
 mod rows;
 mod secret;
 mod snoozes;
@@ -37,10 +41,12 @@ use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
 
+pub use asked::Ask;
 pub use batch::{Arrival, NotApplied};
 pub use change::NotChanged;
 pub use configuration::{Edit, Kind, NotConfigured, ROUTES};
 pub use deliveries::{AttemptRow, DeliveryRow};
+pub use device_commands::{CommandFilter, check as check_result};
 pub use endpoints::{Due, Ended, Endpoint, Lease};
 pub use entries::Entry;
 pub use failure::classify;

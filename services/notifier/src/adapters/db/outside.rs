@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use events::Notification;
 use events::trace::TraceContext;
+use serde::Serialize;
 use serde_json::Value;
-use sqlx::types::Json;
 use sqlx::{Postgres, Transaction};
 use stream::{Failure, Poison};
 use uuid::Uuid;
@@ -39,8 +39,8 @@ pub struct Once {
 
 /// What a request comes to.
 #[derive(Debug)]
-pub enum Answer {
-    New(Box<Notification>),
+pub enum Answer<T> {
+    New(T),
     /// It was answered before, like this.
     Again(Value),
     /// The key was used with another body.
@@ -58,7 +58,7 @@ impl Store {
         cause: &Cause,
         trace: Option<TraceContext>,
         outgoing: &Outgoing,
-    ) -> Result<Answer, NotChanged> {
+    ) -> Result<Answer<Box<Notification>>, NotChanged> {
         let mut transaction = self.pool.begin().await?;
         let answer = answer(&mut transaction, told, once, cause, trace, outgoing).await;
         // Awaited either way: who asks again right after the answer must not meet the lock of the first time.
@@ -85,7 +85,7 @@ async fn answer(
     cause: &Cause,
     trace: Option<TraceContext>,
     outgoing: &Outgoing,
-) -> Result<Answer, NotChanged> {
+) -> Result<Answer<Box<Notification>>, NotChanged> {
     if let Some(once) = once
         && let Some(answer) = before(transaction, once).await?
     {
@@ -96,21 +96,33 @@ async fn answer(
         Told::Command { tenant, dedup_key, command } => obey(transaction, (tenant, dedup_key), command, cause, trace, outgoing).await?,
     };
     if let Some(once) = once {
-        sqlx::query!(
-            "INSERT INTO idempotency (key_id, idempotency_key, body_hash, status, answer) VALUES ($1, $2, $3, 200, $4)",
-            once.key_id,
-            once.idempotency_key,
-            once.body_hash,
-            Json((&version).into()) as Json<NotificationDocument>
-        )
-        .execute(&mut **transaction)
-        .await?;
+        remember(transaction, once, 200, &NotificationDocument::from(&version)).await?;
     }
     Ok(Answer::New(Box::new(version)))
 }
 
+/// Keeps what a request is answered, for when it comes again.
+pub(super) async fn remember(
+    transaction: &mut Transaction<'_, Postgres>,
+    once: &Once,
+    status: i32,
+    answer: &impl Serialize,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO idempotency (key_id, idempotency_key, body_hash, status, answer) VALUES ($1, $2, $3, $4, $5)",
+        once.key_id,
+        once.idempotency_key,
+        once.body_hash,
+        status,
+        serde_json::to_value(answer).map_err(|error| sqlx::Error::Encode(error.into()))?
+    )
+    .execute(&mut **transaction)
+    .await
+    .map(drop)
+}
+
 /// What is known of a request; `None`: it is new, and nobody else works on it until the transaction ends.
-async fn before(transaction: &mut Transaction<'_, Postgres>, once: &Once) -> Result<Option<Answer>, sqlx::Error> {
+pub(super) async fn before<T>(transaction: &mut Transaction<'_, Postgres>, once: &Once) -> Result<Option<Answer<T>>, sqlx::Error> {
     let locked = sqlx::query_scalar!(
         r#"SELECT pg_try_advisory_xact_lock(hashtextextended('idempotency ' || $1::uuid::text || ' ' || $2, 0)) AS "locked!""#,
         once.key_id,

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 use time::OffsetDateTime;
 
 use super::Store;
-use super::keys::{hash, principal};
+use super::keys::{hash, of_good_keys, principal};
 use super::rows::{Symbol, date};
 use crate::domain::access::Principal;
 use crate::domain::symbol as text_of;
@@ -51,10 +51,11 @@ impl Store {
     /// Uses a ticket: it is then good for `life` from now, but no longer than the token it was made with. `None` when it has
     /// expired or its key is no longer good.
     pub async fn use_ticket(&self, ticket: &str, life: Duration) -> Result<Option<OpenedTicket>, sqlx::Error> {
-        let row = sqlx::query!(
-            r#"UPDATE stream_ticket t SET good_until = least(now() + make_interval(secs => $2), t.ends_at)
-             FROM stream_ticket s LEFT JOIN api_key k
-               ON k.key_id = s.key_id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())
+        let row = of_good_keys!(
+            query,
+            "UPDATE stream_ticket t SET good_until = least(now() + make_interval(secs => $2), t.ends_at)
+             FROM stream_ticket s LEFT JOIN api_key k ON k.key_id = s.key_id AND",
+            r#"
              WHERE s.ticket_hash = $1 AND t.ticket_hash = s.ticket_hash AND t.good_until > now()
                AND (k.key_id IS NOT NULL OR s.principal IS NOT NULL)
              RETURNING t.filter AS "filter: Json<Pairs>", t.stream AS "stream: Symbol<Watched>", t.principal AS "of_token: Json<Principal>",

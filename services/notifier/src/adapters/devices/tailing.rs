@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 use super::{DeviceView, Source};
 
+/// What devices say is shown so much later, and not every reading is a request.
+const GATHERING: Duration = Duration::from_millis(100);
 /// Between two signs of life when nothing happens.
 const QUIET: Duration = Duration::from_secs(5);
 
@@ -131,7 +133,7 @@ impl DeviceView {
     async fn open_at(&self, source: Source, Plan { next, ends }: Plan) -> Result<Reading, Failure> {
         let (kafka, topic) = (self.shared.kafka.clone(), self.shared.kafka.prefixed(source.topic()));
         let behind = next.iter().filter(|(partition, next)| ends.get(partition) > Some(next)).map(|(partition, _)| *partition).collect();
-        let open = move || Tail::open(&kafka, crate::NAME, &topic, &From::Offsets(next));
+        let open = move || Tail::open_gathering(&kafka, crate::NAME, &topic, &From::Offsets(next), GATHERING);
         let tail = tokio::task::spawn_blocking(open).await.map_err(Failure::fatal)??;
         Ok(Reading { tail, behind, ends })
     }

@@ -121,7 +121,8 @@ pub(super) fn named(name: &str) -> Result<String, Problem> {
 /// The document as it is kept: read, so that whatever is unknown or missing is told, and written again.
 fn normal(kind: Kind, document: Value) -> Result<Value, Problem> {
     use crate::domain::{
-        email::Email, escalation::Escalation, mute_time::MuteTime, receiver::Receiver, routing::Route, silence::Silence, webhook::Webhook,
+        email::Email, escalation::Escalation, mute_time::MuteTime, receiver::Receiver, routing::Route, scene::Scene, silence::Silence,
+        webhook::Webhook,
     };
     fn through<T: serde::de::DeserializeOwned + Serialize>(document: Value) -> Result<Value, serde_json::Error> {
         serde_json::from_value::<T>(document).and_then(serde_json::to_value)
@@ -140,6 +141,7 @@ fn normal(kind: Kind, document: Value) -> Result<Value, Problem> {
         Kind::MuteTime => through::<MuteTime>(document),
         Kind::Webhook => through::<Webhook>(document),
         Kind::Email => through::<Email>(document),
+        Kind::Scene => through::<Scene>(document),
     };
     normal.map_err(|error| Problem::invalid(vec![Mistake::pointer("", error.to_string())]))
 }
@@ -340,4 +342,19 @@ entries!(
     "getMuteTime",
     "putMuteTime",
     "deleteMuteTime"
+);
+entries!(
+    scenes,
+    "/v1/scenes",
+    "/v1/scenes/{name}",
+    "scene",
+    Kind::Scene,
+    Scope::Admin,
+    schemas::Scene,
+    schemas::SceneEntry,
+    schemas::ScenePage,
+    "listScenes",
+    "getScene",
+    "putScene",
+    "deleteScene"
 );

@@ -106,28 +106,31 @@ pub(super) async fn tell(
 ) -> Result<Response, Problem> {
     let principal = caller.may(Scope::Write)?;
     given.finish()?;
-    let once = once(&headers, &principal, &bytes)?;
+    let once = once(&headers, &principal, &[&bytes])?;
     let told = told(body::read(&headers, &bytes)?, principal)?;
     match api.store.tell(&told, once.as_ref(), &trace.cause(), trace.0, &api.outgoing).await? {
         Answer::New(version) => {
             metrics::counter("fieldwatch_notifications", &[("action", &version.change.action)]).inc();
             Ok(versioned(&version))
         }
-        Answer::Again(answer) => {
-            let mut response = axum::Json(answer).into_response();
-            response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
-            Ok(response)
-        }
+        Answer::Again(answer) => Ok(replayed(axum::Json(answer).into_response())),
         Answer::OtherBody => Err(Problem::key_reused()),
         Answer::InFlight => Err(Problem::conflict("The same request is being worked on.")),
     }
 }
 
-fn once(headers: &HeaderMap, principal: &Principal, bytes: &Bytes) -> Result<Option<Once>, Problem> {
+/// Marks an answer as that of the first time.
+pub(super) fn replayed(mut response: Response) -> Response {
+    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+    response
+}
+
+/// The request as it is known again: by its key and by what it asks for.
+pub(super) fn once(headers: &HeaderMap, principal: &Principal, asked: &[&[u8]]) -> Result<Option<Once>, Problem> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
     let key = key.ok_or_else(|| Problem::invalid(vec![Mistake::header("Idempotency-Key", "is not 1 to 255 characters of ASCII")]))?;
-    Ok(Some(Once { key_id: principal.key_id, idempotency_key: key.to_owned(), body_hash: Sha256::digest(bytes).to_vec() }))
+    Ok(Some(Once { key_id: principal.key_id, idempotency_key: key.to_owned(), body_hash: Sha256::digest(asked.concat()).to_vec() }))
 }
 
 fn told(body: EventBody, principal: Principal) -> Result<Told, Problem> {

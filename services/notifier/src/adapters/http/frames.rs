@@ -104,4 +104,19 @@ mod tests {
         assert_eq!(position("not base64!"), Err(NotAPosition));
         assert_eq!(position("AAAA"), Err(NotAPosition));
     }
+
+    mod fuzz {
+        use super::*;
+
+        #[test]
+        fn an_event_id_is_a_position_that_is_written_the_same_or_none() {
+            let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus/event-id");
+            testkit::fuzz::fuzz("event-id", &corpus, |bytes| {
+                let found = position(std::str::from_utf8(bytes).ok()?).ok()?;
+                assert!((1..=4_096).contains(&found.partitions()) && found.next_offsets().iter().all(|next| *next >= 0));
+                assert_eq!(position(&event_id(&found)), Ok(found.clone()));
+                Some(found.partitions().min(32))
+            });
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod actions;
 mod auth;
 mod body;
 mod bulk;
+mod commands;
 mod configured;
 mod cors;
 mod deliveries;
@@ -24,6 +25,7 @@ mod problem;
 mod pulse;
 mod route_test;
 mod routes;
+mod scenes;
 mod schemas;
 mod session;
 mod stream;
@@ -123,6 +125,11 @@ fn described() -> OpenApiRouter<Arc<Api>> {
         .routes(routes!(configured::escalations::find, configured::escalations::put, configured::escalations::delete))
         .routes(routes!(configured::mute_times::list))
         .routes(routes!(configured::mute_times::find, configured::mute_times::put, configured::mute_times::delete))
+        .routes(routes!(commands::list, commands::issue))
+        .routes(routes!(commands::find))
+        .routes(routes!(configured::scenes::list))
+        .routes(routes!(configured::scenes::find, configured::scenes::put, configured::scenes::delete, scenes::run))
+        .routes(routes!(scenes::find))
         .routes(routes!(webhooks::list))
         .routes(routes!(webhooks::find, webhooks::put, webhooks::delete))
         .routes(routes!(webhooks::rotate))

@@ -51,7 +51,7 @@ pub(super) struct ListParameters {
     /// May be repeated.
     #[param(inline, value_type = Option<Vec<ListedSeverity>>, style = Form, explode)]
     severity: (),
-    /// May be repeated: alert, anomaly, sensor-health, device-offline, pipeline, external.
+    /// May be repeated: alert, anomaly, sensor-health, device-offline, pipeline, external, command.
     #[param(style = Form, explode)]
     kind: Option<Vec<String>>,
     /// May be repeated.

@@ -11,6 +11,7 @@ use utoipa::openapi::{Content, OpenApi, Ref, RefOr, Response};
 
 use super::frames::{Gap, Snapshot};
 use super::problem::{Mistake, ProblemDocument};
+use crate::adapters::command_document::CommandNews;
 use crate::adapters::device_document::{DeviceDocument, DeviceStateSymbol, HealthStateSymbol, ReadingDocument};
 use crate::adapters::document::{
     CountsBySeverity, CountsByState, CountsDocument, EventDocument, NotificationDocument, SeveritySymbol, StateSymbol,
@@ -32,6 +33,7 @@ const KEY: &str = "api_key";
         (name = "notifications", description = "Reading and changing notifications"),
         (name = "stream", description = "Notifications as they change, as server-sent events"),
         (name = "devices", description = "What each device said last, and what happened to it"),
+        (name = "commands", description = "What devices are told to do, and what became of it"),
         (name = "configuration", description = "Who is told of what, and when not"),
         (name = "webhooks", description = "Where deliveries go, and what became of them"),
         (name = "emails", description = "Whom deliveries are mailed to, and what became of them"),
@@ -40,7 +42,7 @@ const KEY: &str = "api_key";
     components(schemas(
         NotificationDocument, EventDocument, CountsDocument, CountsByState, CountsBySeverity, StateSymbol, SeveritySymbol, Snapshot, Gap,
         ProblemDocument, Mistake, DeliveryDocument, DeviceDocument, DeviceStateSymbol, HealthStateSymbol, ReadingDocument,
-        TimelineDocument
+        TimelineDocument, CommandNews
     )),
 )]
 struct Outline;

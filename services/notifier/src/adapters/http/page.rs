@@ -12,7 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const SECTIONS: [&str; 6] = ["/", "/devices/{id}", "/notifications", "/silences", "/webhooks", "/webhooks/{name}"];
+const SECTIONS: [&str; 7] = ["/", "/devices/{id}", "/notifications", "/scenes", "/silences", "/webhooks", "/webhooks/{name}"];
 /// Where the page looks for the address of traces.
 const TRACES: &str = r#"<meta name="fieldwatch-traces" content="">"#;
 

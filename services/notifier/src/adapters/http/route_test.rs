@@ -52,7 +52,7 @@ pub(super) struct RouteTestBody {
     "at": "2026-01-31T23:15:30.000000Z", "labels": { "kind": "alert", "severity": "CRITICAL", "tenant": "default", "team": "cold-chain" },
     "silenced_by": [], "inhibited_by": null,
     "routes": [{
-        "pointer": "/routes/1", "receiver": "pager", "webhooks": ["pager"], "emails": [], "group_key": "{\"kind\":\"alert\",\"tenant\":\"default\"}",
+        "pointer": "/routes/1", "receiver": "pager", "webhooks": ["pager"], "emails": [], "acts": ["set to fan-01"], "group_key": "{\"kind\":\"alert\",\"tenant\":\"default\"}",
         "group_wait": "30s", "group_interval": "5m", "repeat_interval": "4h", "muted_by": [], "escalation": "to-the-manager",
         "verdict": "told to `pager` after 30s"
     }]
@@ -78,6 +78,8 @@ pub(super) struct RouteTaken {
     receiver: String,
     webhooks: Vec<String>,
     emails: Vec<String>,
+    /// What devices would do: `set to fan-01`, `scene ventilate`.
+    acts: Vec<String>,
     group_key: String,
     group_wait: String,
     group_interval: String,
@@ -97,6 +99,7 @@ impl From<Way> for RouteTaken {
             receiver: way.destination.receiver,
             webhooks: way.webhooks,
             emails: way.emails,
+            acts: way.acts,
             group_key: way.group_key,
             group_wait: timing.group_wait.to_string(),
             group_interval: timing.group_interval.to_string(),

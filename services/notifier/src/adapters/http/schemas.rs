@@ -28,14 +28,25 @@ macro_rules! answers {
     };
 }
 
-/// Who is told, by which webhooks and e-mails.
+/// Who is told, by which webhooks and e-mails, and which devices act.
 #[derive(Serialize, ToSchema)]
-#[schema(example = json!({ "webhooks": ["ops-chat"], "emails": ["on-call"], "send_resolved": true, "heartbeat": false }))]
+#[schema(example = json!({
+    "webhooks": ["ops-chat"], "emails": ["on-call"], "send_resolved": true, "heartbeat": false,
+    "commands": [{ "device_id": "fan-01", "name": "set", "arguments": { "speed": 3 }, "desired_state": { "speed": 3 }, "expires_in": "60s" }],
+    "scenes": ["ventilate"]
+}))]
 pub(super) struct Receiver {
     /// Names of webhooks; each gets every delivery.
-    webhooks: Vec<String>,
+    webhooks: Option<Vec<String>>,
     /// Names of e-mails, likewise.
     emails: Option<Vec<String>>,
+    /// Each is issued once when a notification opens, at once, unless that is quiet; without `device_id` to the notification's
+    /// device. Notifications of kind `command` issue none.
+    #[schema(max_items = 20)]
+    commands: Option<Vec<Instruction>>,
+    /// Names of scenes, each run likewise.
+    #[schema(max_items = 20)]
+    scenes: Option<Vec<String>>,
     /// Whether ends are told too.
     #[schema(default = true)]
     send_resolved: Option<bool>,
@@ -45,6 +56,43 @@ pub(super) struct Receiver {
 }
 answers!(ReceiverEntry, ReceiverPage, Receiver);
 
+/// What a device is to do.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "device_id": "fan-01", "name": "set", "arguments": { "speed": 3 }, "desired_state": { "speed": 3 }, "expires_in": "60s"
+}))]
+pub(super) struct Instruction {
+    /// Without `/`, `+` and `#`. A scene's members must have it.
+    #[schema(min_length = 1, max_length = 256)]
+    device_id: Option<String>,
+    /// A word of the device's own language.
+    #[schema(min_length = 1, max_length = 128)]
+    name: String,
+    /// 16 KiB at most.
+    #[schema(value_type = Option<Object>)]
+    arguments: Option<()>,
+    /// What the device has to report in the end; 16 KiB at most. Without it the device answers with the command's id.
+    #[schema(value_type = Option<Object>)]
+    desired_state: Option<()>,
+    /// `1s` to `24h`; `1m` when not given.
+    expires_in: Option<String>,
+}
+
+/// Several devices told what to do by one decision.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "description": "fresh air in hall 2", "members": [
+    { "device_id": "fan-01", "name": "set", "arguments": { "speed": 3 }, "desired_state": { "speed": 3 }, "expires_in": "60s" },
+    { "device_id": "window-02", "name": "open", "arguments": {} }
+] }))]
+pub(super) struct Scene {
+    #[schema(max_length = 1024)]
+    description: Option<String>,
+    /// Told at the same time; those with one device in their order.
+    #[schema(min_items = 1, max_items = 500)]
+    members: Vec<Instruction>,
+}
+answers!(SceneEntry, ScenePage, Scene);
+
 /// What matches is not told of for a while.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
@@ -52,7 +100,8 @@ answers!(ReceiverEntry, ReceiverPage, Receiver);
     "starts_at": "2026-01-31T08:00:00Z", "ends_at": "2026-01-31T12:00:00Z", "comment": "compressor is being replaced"
 }))]
 pub(super) struct Silence {
-    /// As Alertmanager writes them: `name="value"`, with `=`, `!=`, `=~` or `!~`; all must hold.
+    /// As Alertmanager writes them: `name="value"`, with `=`, `!=`, `=~` or `!~`; or `name>0.7`, with `>`, `>=`, `<` or `<=`, for
+    /// numbers. All must hold.
     #[schema(min_items = 1)]
     matchers: Vec<String>,
     #[schema(value_type = String, format = DateTime)]
@@ -123,12 +172,14 @@ pub(super) struct MuteClock {
     "routes": [
         { "matchers": ["severity=\"INFO\""], "receiver": "none" },
         { "matchers": ["severity=\"CRITICAL\""], "receiver": "pager", "escalation": "to-the-manager", "continue": true },
+        { "matchers": ["kind=\"anomaly\"", "confidence>0.7"], "receiver": "ops", "continue": true },
         { "matchers": ["kind=\"anomaly\""], "mute_times": ["nights"] }
     ]
 }))]
 pub(super) struct Route {
     /// `none`: stored only.
     receiver: Option<String>,
+    /// As a silence's. Of an anomaly the label `confidence` says how sure its model is.
     matchers: Option<Vec<String>>,
     /// Labels; `...` for all of them.
     group_by: Option<Vec<String>>,

@@ -145,7 +145,10 @@ impl Session {
             Ok(Live::Counts { tenant, data }) if *tenant == *self.pulse.tenant() => {
                 self.ready.push_back(frames::event("counts", None, &data));
             }
-            Ok(Live::Counts { .. }) => {}
+            Ok(Live::Command { tenant, device_id, data }) if *tenant == *self.pulse.tenant() && self.follows(&device_id) => {
+                self.ready.push_back(frames::event("command", None, &data));
+            }
+            Ok(Live::Counts { .. } | Live::Command { .. }) => {}
             Err(RecvError::Lagged(_)) => {
                 let from = self.position.clone();
                 self.gap(&from, "slow_client");
@@ -153,6 +156,12 @@ impl Session {
             }
             Err(RecvError::Closed) => self.live = None,
         }
+    }
+
+    /// Of a stream's filters, a command has only the device.
+    fn follows(&self, device_id: &str) -> bool {
+        let wanted = &self.filter.device_ids;
+        wanted.is_empty() || wanted.iter().any(|wanted| wanted == device_id)
     }
 
     /// A change from before the subscription, in whatever order it was found.

@@ -18,7 +18,8 @@ use crate::domain::watched::Watched;
 
 /// Stream notifications as server-sent events.
 ///
-/// Begins with `snapshot`, goes on with `notification` (the object GET answers) and `counts`. `id` is a position: coming
+/// Begins with `snapshot`, goes on with `notification` (the object GET answers), `counts` and `command` (what becomes of
+/// commands, of the filters only by `device_id`; without an id, and never repeated: ask for the commands instead). `id` is a position: coming
 /// back with it, to any replica, gives everything since, without a snapshot. The relay repeats itself: `version` tells.
 /// `gap` says that changes are missing. A comment is sent every 15 s.
 #[utoipa::path(

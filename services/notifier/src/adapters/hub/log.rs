@@ -52,7 +52,7 @@ impl Hub {
             return Ok(Err(Gone::Unknown));
         }
         let wanted: Offsets = (0..).zip(from.next_offsets().iter().copied()).collect();
-        let tail = self.open_tail(From::Offsets(wanted)).await?;
+        let tail = self.open_tail(self.shared.topic.clone(), From::Offsets(wanted)).await?;
         let (tail, kept) = tokio::task::spawn_blocking(move || {
             let kept = tail.beginnings().and_then(|beginnings| Ok((beginnings, tail.ends()?)));
             (tail, kept)

@@ -13,6 +13,35 @@ use crate::domain::position::Position;
 /// Between two signs of life when nothing happens.
 const QUIET: Duration = Duration::from_secs(5);
 
+/// A topic that is read from its end on.
+pub(super) struct Followed {
+    tail: Tail,
+    what: &'static str,
+}
+
+impl Followed {
+    /// The next record, whenever it comes. What cannot be reached is tried again; only what is fatal ends it.
+    pub(super) async fn next(&mut self, check: &HealthCheck) -> Result<Record, Failure> {
+        let mut failed = 0;
+        loop {
+            check.beat();
+            match tokio::time::timeout(QUIET, self.tail.next()).await {
+                Err(_) | Ok(Ok(Seen::End(_))) => {}
+                Ok(Ok(Seen::Record(record))) => return Ok(record),
+                Ok(Err(failure)) => {
+                    let fatal = matches!(failure, Failure::Fatal(_));
+                    failure.note(&format!("tailing {}", self.what));
+                    if fatal {
+                        return Err(failure);
+                    }
+                    tokio::time::sleep(backoff(failed, 0)).await;
+                    failed += 1;
+                }
+            }
+        }
+    }
+}
+
 impl Hub {
     /// Reads from the topic's end until shutdown. What cannot be reached is tried again.
     pub async fn run(self, check: HealthCheck, shutdown: Shutdown) -> anyhow::Result<()> {
@@ -23,49 +52,34 @@ impl Hub {
     }
 
     async fn tail(&self, check: &HealthCheck) -> Result<(), Failure> {
-        let mut tail = self.open(check).await?;
-        let position = Position::new(tail.offsets().values().copied().collect());
+        let mut followed = self.follow(self.shared.topic.clone(), "notifications", check).await?;
+        let position = Position::new(followed.tail.offsets().values().copied().collect());
         self.shared.with(|state| state.recent.start(position));
         self.shared.started.send_replace(true);
         check.ready();
-        let mut failed = 0;
         loop {
-            check.beat();
-            match tokio::time::timeout(QUIET, tail.next()).await {
-                Err(_) | Ok(Ok(Seen::End(_))) => {}
-                Ok(Ok(Seen::Record(record))) => {
-                    failed = 0;
-                    self.take(&record, check).await?;
-                }
-                Ok(Err(failure)) => {
-                    let fatal = matches!(failure, Failure::Fatal(_));
-                    failure.note("tailing notifications");
-                    if fatal {
-                        return Err(failure);
-                    }
-                    tokio::time::sleep(backoff(failed, 0)).await;
-                    failed += 1;
-                }
-            }
+            let record = followed.next(check).await?;
+            self.take(&record, check).await?;
         }
     }
 
-    async fn open(&self, check: &HealthCheck) -> Result<Tail, Failure> {
+    /// Opens a topic at its end, once it can be reached; `what` it holds is for messages.
+    pub(super) async fn follow(&self, topic: String, what: &'static str, check: &HealthCheck) -> Result<Followed, Failure> {
         for attempt in 0.. {
-            match self.open_tail(From::End).await {
+            match self.open_tail(topic.clone(), From::End).await {
                 Err(failure @ Failure::Transient(_)) => {
-                    failure.note("opening notifications");
+                    failure.note(&format!("opening {what}"));
                     check.not_ready(failure.to_string());
                     tokio::time::sleep(backoff(attempt, 0)).await;
                 }
-                opened => return opened,
+                opened => return opened.map(|tail| Followed { tail, what }),
             }
         }
-        Err(Failure::fatal("notifications cannot be opened"))
+        Err(Failure::fatal(format!("{what} cannot be opened")))
     }
 
-    pub(super) async fn open_tail(&self, from: From) -> Result<Tail, Failure> {
-        let (kafka, topic) = (self.shared.kafka.clone(), self.shared.topic.clone());
+    pub(super) async fn open_tail(&self, topic: String, from: From) -> Result<Tail, Failure> {
+        let kafka = self.shared.kafka.clone();
         tokio::task::spawn_blocking(move || Tail::open(&kafka, crate::NAME, &topic, &from)).await.map_err(Failure::fatal)?
     }
 

@@ -1,8 +1,8 @@
 //! An anomaly: one excursion per `anomaly_id`, keyed by model, device and metric.
 
-use events::{Anomaly, AnomalyState, Severity};
+use events::{Anomaly, AnomalyState, Labels, Severity};
 
-use super::{Effect, Signal, kind, number};
+use super::{CONFIDENCE, Effect, Signal, kind, number};
 
 pub(super) fn signal(anomaly: &Anomaly) -> Option<Signal> {
     let effect = match anomaly.state {
@@ -22,13 +22,20 @@ pub(super) fn signal(anomaly: &Anomaly) -> Option<Signal> {
         group_id: anomaly.group_id.clone(),
         title: format!("{}: {} {} is unusual (score {})", anomaly.device_id, anomaly.metric, number(anomaly.value), number(anomaly.score)),
         body: body(anomaly),
-        labels: anomaly.labels.clone(),
+        labels: labels(anomaly),
         runbook_url: None,
         started_at: anomaly.started_at,
         changed_at: anomaly.changed_at,
         actor: "anomaly-detector".into(),
         reason: None,
     })
+}
+
+/// With how sure the model is: digits enough to read the same number again.
+fn labels(anomaly: &Anomaly) -> Labels {
+    let mut labels = anomaly.labels.clone();
+    labels.insert(CONFIDENCE.to_owned(), anomaly.confidence.to_string());
+    labels
 }
 
 fn body(anomaly: &Anomaly) -> String {
@@ -58,6 +65,7 @@ mod tests {
         let signal = signal(&anomaly).unwrap();
         assert_eq!(signal.dedup_key, "anomaly/temperature-mlp/sensor-01/temperature");
         assert_eq!(signal.title, "sensor-01: temperature 31.5 is unusual (score 0.93)");
+        assert_eq!(signal.labels[CONFIDENCE].parse(), Ok(anomaly.confidence));
         assert!(signal.body.ends_with("21.25 was expected. Usual are 19.5 to 23. z_48 contributed most."), "{}", signal.body);
     }
 }

@@ -16,19 +16,31 @@ use crate::operator::Operator;
 use crate::operator::partition::Step;
 use crate::operator::state::NOTICE_POSITION_KEY;
 use crate::record::Cause;
+use crate::watermarks::watermarks;
 
 /// The position among the notices is kept at the latest after so many that changed nothing.
 const NOTICES: i64 = 1_000;
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 impl<O: Operator> Worker<'_, O> {
     /// Reads `retry[i]`, and the notices where the operator wants them, for every input partition i owned, from the positions
     /// in its state.
-    pub(super) fn assign_beside(&self, beside: &BaseConsumer) -> Result<(), Failure> {
+    pub(super) fn assign_beside(&mut self, beside: &BaseConsumer) -> Result<(), Failure> {
         let mut wanted = TopicPartitionList::new();
-        for (number, owned) in &self.partitions {
+        for (number, owned) in &mut self.partitions {
             wanted.add_partition_offset(&self.names.retry, *number, Offset::Offset(owned.state.retry_offset))?;
             if !O::Notice::SCHEMA.topic.is_empty() {
                 wanted.add_partition_offset(&self.names.notices, *number, Offset::Offset(owned.state.notice_offset))?;
+                if O::WALL_CLOCK && owned.notices_until.is_none() {
+                    match watermarks(beside, &self.names.notices, *number, TIMEOUT).map_err(Failure::from) {
+                        Ok((start, end)) => owned.notices_until = Some(if start == end { 0 } else { end }),
+                        Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
+                        Err(later) => {
+                            later.note(&self.names.notices);
+                            self.partitions_came = true;
+                        }
+                    }
+                }
             }
         }
         beside.assign(&wanted).map_err(Failure::from)

@@ -73,6 +73,7 @@ impl<O: Operator> Worker<'_, O> {
         self.meters.committed.inc();
         if all {
             self.committed_at = Instant::now();
+            self.tell_tallies();
         }
         for owned in self.partitions.values_mut() {
             if all || owned.is_written_for() {
@@ -86,6 +87,7 @@ impl<O: Operator> Worker<'_, O> {
 
     pub(super) fn commit_offsets(&mut self, member: &Member, mode: CommitMode) -> Result<(), Failure> {
         self.committed_at = Instant::now();
+        self.tell_tallies();
         self.meters.keys.set(self.partitions.values().map(|owned| owned.state.keys.len()).sum::<usize>() as f64);
         let offsets = self.offsets(Owned::has_moved)?;
         if offsets.count() == 0 {
@@ -98,6 +100,10 @@ impl<O: Operator> Worker<'_, O> {
             Err(later) => later.note("committing offsets"),
         }
         Ok(())
+    }
+
+    fn tell_tallies(&self) {
+        self.operator.on_tallies(&|name| self.partitions.values().map(|owned| owned.state.tallied(name)).sum());
     }
 
     /// Offsets of the partitions that are `meant`, each with its progress.

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 
+use events::Event;
 use rdkafka::Offset;
 
+use super::clock::clock;
 use super::{Owned, UNKNOWN, Worker};
 use crate::Failure;
 use crate::consumer::{Change, Member};
@@ -76,11 +78,17 @@ impl<O: Operator> Worker<'_, O> {
                 continue;
             }
             self.restores.awaited.remove(&number);
+            state.wall = clock::<O>();
             state.reconcile(&step, &mut pending)?;
             starts.push(((self.names.input.clone(), number), Offset::Offset(state.next_offset)));
-            self.partitions.insert(number, Owned { state, pending, committed_offset: UNKNOWN, assignment: restored.assignment });
+            let (notices_until, held) = if O::Notice::SCHEMA.topic.is_empty() { (Some(0), false) } else { (None, O::WALL_CLOCK) };
+            self.partitions
+                .insert(number, Owned { state, pending, committed_offset: UNKNOWN, assignment: restored.assignment, notices_until, held });
         }
         member.start(&starts)?;
+        if O::WALL_CLOCK && !O::Notice::SCHEMA.topic.is_empty() {
+            member.hold(&starts.into_iter().map(|(partition, _)| partition).collect::<Vec<_>>())?;
+        }
         // What was committed while the group changed may have been refused, and nobody is told.
         self.partitions.values_mut().for_each(|owned| owned.committed_offset = UNKNOWN);
         self.tell_partitions();

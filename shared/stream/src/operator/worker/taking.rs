@@ -46,6 +46,7 @@ impl<O: Operator> Worker<'_, O> {
                     if started.is_none() {
                         let now = Instant::now();
                         self.partitions.values_mut().for_each(|owned| owned.state.now = now);
+                        self.tell_time();
                         started = Some(now);
                         self.turn_begins = true;
                     }

@@ -1,0 +1,98 @@
+#!/usr/bin/env python3
+"""Prints what `fieldctl probe` found at each rate beside what is to be reached, and from the collector's spans where the time goes.
+
+FOLDER holds RATE.json of each run and, from one with a collector, spans.jsonl.
+"""
+
+import collections
+import json
+import pathlib
+import statistics
+import sys
+
+from report import at_least, at_most, markdown, write
+
+# Milliseconds from publish to event, p50 and p99, by readings a second.
+LIMITS = {1_000: (20, 60), 5_000: (None, 100)}
+
+
+def percentile(values, share):
+    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
+
+
+def rates(folder):
+    found = {int(file.stem): json.loads(file.read_text()) for file in folder.glob("[0-9]*.json")}
+    return dict(sorted(found.items()))
+
+
+def stages(file):
+    """Of every trace that begins at the bridge: when each span began, after the first, and how long it was; in milliseconds."""
+    traces = collections.defaultdict(list)
+    for line in file.read_text().splitlines():
+        for resource in json.loads(line)["resourceSpans"]:
+            service = next(entry["value"]["stringValue"] for entry in resource["resource"]["attributes"] if entry["key"] == "service.name")
+            for scope in resource["scopeSpans"]:
+                for span in scope["spans"]:
+                    traces[span["traceId"]].append((service, span["name"], int(span["startTimeUnixNano"]), int(span["endTimeUnixNano"])))
+    found = collections.defaultdict(lambda: ([], []))
+    whole = 0
+    for spans in traces.values():
+        if not {"mqtt-bridge", "outbox-relay"} <= {service for service, *_ in spans}:
+            continue
+        whole += 1
+        first = min(start for *_, start, _ in spans)
+        seen = set()
+        for service, name, start, end in sorted(spans, key=lambda span: span[2]):
+            # An alert's end comes in the trace of another reading; what repeats within a trace is another reader of the same.
+            if (service, name) not in seen:
+                seen.add((service, name))
+                begins, lasts = found[service, name]
+                begins.append((start - first) / 1e6)
+                lasts.append((end - start) / 1e6)
+    return whole, sorted(found.items(), key=lambda item: statistics.median(item[1][0]))
+
+
+def cores(folder, rate):
+    """Of each process that `fieldctl plan` plans for: cores it was busy with, and cores planned."""
+    before, after, plan = (json.loads((folder / f"{what}-{rate}.json").read_text()) for what in ("before", "after", "plan"))
+    seconds = after["at"] - before["at"]
+    for process in plan["processes"]:
+        name = process["name"]
+        yield name, (after["seconds"][name] - before["seconds"][name]) / seconds, process["cores"]
+
+
+def main():
+    folder, output = map(pathlib.Path, sys.argv[1:])
+    rows, busy, targets = [], [], []
+    for rate, report in rates(folder).items():
+        latency = [report["publish_to_sse_ms"][name] for name in ("p50", "p99", "p999", "max")]
+        rows.append([report["readings"] / report["seconds"], f"{report['seen']:,} of {report['alerts']:,}", *latency])
+        busy += [[name, rate, *found] for name, *found in cores(folder, rate)]
+        targets.append(at_least(f"alerts seen at {rate:,}/s", report["alerts"], report["seen"]))
+        for name, wanted, found in zip(("p50", "p99"), LIMITS.get(rate, ()), latency):
+            if wanted:
+                targets.append(at_most(f"publish to event at {rate:,}/s, {name} ms", wanted, found))
+    tables = [
+        {"title": "Publish to event, ms", "columns": ["readings/s", "alerts seen", "p50", "p99", "p99.9", "max"], "rows": rows},
+        {"title": "Cores busy, beside `fieldctl plan`", "columns": ["", "readings/s", "busy", "planned"], "rows": busy},
+    ]
+    spans = folder / "spans.jsonl"
+    if spans.exists():
+        whole, found = stages(spans)
+        where = [
+            [f"{service}: {name}", statistics.median(begins), percentile(begins, 0.99), statistics.median(lasts), percentile(lasts, 0.99)]
+            for (service, name), (begins, lasts) in found
+            if len(begins) >= whole / 2
+        ]
+        columns = ["", "begins p50", "p99", "lasts p50", "p99"]
+        tables.append({"title": f"Where the time goes at 1,000/s, of {whole:,} traces, ms", "columns": columns, "rows": where})
+    for table in tables:
+        print(f"\n{table['title']}\n" + markdown(table["columns"], table["rows"]))
+    on = json.loads((folder / "machine.json").read_text())
+    short = write(output, "e2e", on, {}, tables, targets)
+    print(f"\n{output}")
+    for one in short:
+        print(f"! {one['what']}: {one['found']}, wanted {one['wanted']}")
+
+
+main()

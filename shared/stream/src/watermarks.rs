@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use rdkafka::consumer::{Consumer, ConsumerContext};
+use rdkafka::error::{KafkaResult, RDKafkaErrorCode};
+
+/// The first offset of a partition and the one after its last. A client that asks while the partition has no leader, because
+/// a broker has just died, keeps that answer as final: whoever asks again is told `UnknownPartition` from its cache, for a
+/// quarter of an hour. So it is made to look who leads now, and asked once more.
+pub(crate) fn watermarks<C: ConsumerContext>(
+    consumer: &impl Consumer<C>,
+    topic: &str,
+    partition: i32,
+    timeout: Duration,
+) -> KafkaResult<(i64, i64)> {
+    match consumer.fetch_watermarks(topic, partition, timeout) {
+        Err(error) if error.rdkafka_error_code() == Some(RDKafkaErrorCode::UnknownPartition) => {
+            consumer.fetch_metadata(Some(topic), timeout)?;
+            consumer.fetch_watermarks(topic, partition, timeout)
+        }
+        found => found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rdkafka::ClientConfig;
+    use rdkafka::consumer::BaseConsumer;
+    use rdkafka::mocking::MockCluster;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_client_that_asked_while_nobody_led_hears_of_the_new_leader() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("readings", 1, 1).unwrap();
+        let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+        cluster.partition_leader("readings", 0, None).unwrap();
+        let error = watermarks(&consumer, "readings", 0, TIMEOUT).unwrap_err();
+        assert_eq!(error.rdkafka_error_code(), Some(RDKafkaErrorCode::UnknownPartition));
+        cluster.partition_leader("readings", 0, Some(1)).unwrap();
+        assert_eq!(watermarks(&consumer, "readings", 0, TIMEOUT).unwrap(), (0, 0));
+    }
+}
