@@ -9,6 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use serde::Deserialize;
 
+use crate::bootstrap::Bootstrap;
 use crate::watermarks::watermarks;
 use crate::{Failure, KafkaConfig};
 
@@ -285,7 +286,7 @@ impl Admin {
     pub fn lag(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, (i64, i64)>, Failure> {
         let topic = self.kafka.prefixed(topic);
         let mut config = self.kafka.consumer("fieldctl-lag")?;
-        let consumer: BaseConsumer = config.set("group.id", self.kafka.prefixed(group)).create()?;
+        let consumer: BaseConsumer<Bootstrap> = Bootstrap::consumer(config.set("group.id", self.kafka.prefixed(group)))?;
         let partitions = self.partition_counts()?.get(&topic).copied().unwrap_or_default();
         let mut wanted = TopicPartitionList::new();
         wanted.add_partition_range(&topic, 0, (partitions - 1).max(0));

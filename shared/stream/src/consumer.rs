@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::KafkaError;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::bootstrap::Bootstrap;
 use crate::{Failure, KafkaConfig};
 
 /// A partition of a topic.
@@ -37,6 +38,7 @@ pub(crate) enum Polled<'a> {
 
 #[derive(Default)]
 pub(crate) struct Context {
+    bootstrap: Bootstrap,
     changes: Mutex<VecDeque<Change>>,
     /// Whether there are any: asked for every message.
     changed: AtomicBool,
@@ -48,9 +50,13 @@ pub(crate) struct Context {
 
 impl ClientContext for Context {
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::PartitionEOF) {
-            tracing::warn!(%error, reason, "kafka");
-        }
+        self.bootstrap.error(error, reason);
+    }
+}
+
+impl AsRef<Bootstrap> for Context {
+    fn as_ref(&self) -> &Bootstrap {
+        &self.bootstrap
     }
 }
 
@@ -85,7 +91,8 @@ impl Member {
     pub(crate) fn join(kafka: &KafkaConfig, group: &str, topics: &[String], gathering: Duration) -> Result<Self, Failure> {
         let mut config = kafka.member(group, group, gathering)?;
         config.set("enable.partition.eof", "true");
-        let consumer: BaseConsumer<Context> = config.create_with_context(Context::default())?;
+        let consumer: BaseConsumer<Context> = Bootstrap::watch(&mut config).create_with_context(Context::default())?;
+        consumer.context().bootstrap.attach(consumer.client(), &config)?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics)?;
         Ok(Self { consumer, held: Mutex::default() })

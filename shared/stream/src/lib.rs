@@ -8,6 +8,7 @@
 //! and its delivery is awaited before the offset moves. Names no concrete event.
 
 pub mod admin;
+mod bootstrap;
 mod config;
 mod consumer;
 pub mod decode;
@@ -15,7 +16,6 @@ pub mod dlq;
 pub mod failure;
 pub mod operator;
 pub mod producer;
-mod reader;
 mod record;
 pub mod registry;
 pub mod sink;

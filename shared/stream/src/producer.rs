@@ -18,6 +18,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig};
 use telemetry::metrics::{Counter, counter};
 
+use crate::bootstrap::Bootstrap;
 use crate::record::Cause;
 use crate::{Failure, KafkaConfig, Registry, registry};
 
@@ -143,7 +144,7 @@ pub(crate) fn producer_config(kafka: &KafkaConfig, client_id: &str) -> Result<Cl
 /// An idempotent producer (`acks=all`); clones share it.
 #[derive(Clone)]
 pub struct Publisher {
-    producer: FutureProducer,
+    producer: FutureProducer<Bootstrap>,
     delivered: Arc<std::sync::Mutex<HashMap<String, Counter>>>,
 }
 
@@ -185,7 +186,10 @@ impl Publisher {
             GiveUp::After(timeout) => timeout.as_millis(),
         };
         config.set("message.timeout.ms", timeout.to_string());
-        Ok(Self { producer: config.create().map_err(Failure::from)?, delivered: Arc::default() })
+        let bootstrap = Bootstrap::default();
+        let producer: FutureProducer<Bootstrap> = Bootstrap::watch(&mut config).create_with_context(bootstrap.clone())?;
+        bootstrap.attach(producer.client(), &config)?;
+        Ok(Self { producer, delivered: Arc::default() })
     }
 
     /// Queues a record. Records of one key are delivered in the order they were queued.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{Consumer, StreamConsumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 
+use crate::bootstrap::Bootstrap;
 use crate::config::gather;
-use crate::reader::Reader;
 use crate::{Failure, KafkaConfig, Record};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -37,7 +38,7 @@ pub enum Seen {
 
 /// All partitions of one topic, read in parallel.
 pub struct Tail {
-    consumer: StreamConsumer<Reader>,
+    consumer: StreamConsumer<Bootstrap>,
     topic: String,
     partitions: usize,
     next: Offsets,
@@ -59,7 +60,7 @@ impl Tail {
             .set("enable.partition.eof", "true")
             .set("queued.max.messages.kbytes", "8192")
             .set("queued.min.messages", "1000");
-        let consumer: StreamConsumer<Reader> = config.create_with_context(Reader)?;
+        let consumer: StreamConsumer<Bootstrap> = Bootstrap::consumer(Bootstrap::watch(&mut config))?;
         let partitions = partition_count(&consumer, topic)?;
         let mut next = Offsets::new();
         for partition in 0..partitions as i32 {
@@ -76,7 +77,12 @@ impl Tail {
             for partition in next.keys() {
                 wanted.add_partition_offset(topic, *partition, Offset::Offset(*at))?;
             }
-            for element in consumer.offsets_for_times(wanted, TIMEOUT)?.elements() {
+            let found = until_led(|| {
+                let found = consumer.offsets_for_times(wanted.clone(), TIMEOUT)?;
+                found.elements().iter().try_for_each(TopicPartitionListElem::error)?;
+                Ok(found)
+            })?;
+            for element in found.elements() {
                 let partition = element.partition();
                 let offset = match element.offset() {
                     Offset::Offset(offset) => offset,
@@ -202,7 +208,7 @@ impl From {
     }
 }
 
-fn partition_count(consumer: &StreamConsumer<Reader>, topic: &str) -> Result<usize, Failure> {
+fn partition_count(consumer: &StreamConsumer<Bootstrap>, topic: &str) -> Result<usize, Failure> {
     let metadata = consumer.fetch_metadata(Some(topic), TIMEOUT)?;
     let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
     let partitions = found.map_or(0, |found| found.partitions().len());
@@ -212,11 +218,16 @@ fn partition_count(consumer: &StreamConsumer<Reader>, topic: &str) -> Result<usi
     Ok(partitions)
 }
 
-/// First offset and end of a partition. A topic that was just created has no leader for a moment.
-fn watermarks(consumer: &StreamConsumer<Reader>, topic: &str, partition: i32) -> Result<(i64, i64), Failure> {
+/// First offset and end of a partition.
+fn watermarks(consumer: &StreamConsumer<Bootstrap>, topic: &str, partition: i32) -> Result<(i64, i64), Failure> {
+    until_led(|| crate::watermarks::watermarks(consumer, topic, partition, TIMEOUT))
+}
+
+/// A topic that was just created has no leader for a moment.
+fn until_led<T>(ask: impl Fn() -> KafkaResult<T>) -> Result<T, Failure> {
     let started = Instant::now();
     loop {
-        match crate::watermarks::watermarks(consumer, topic, partition, TIMEOUT).map_err(Failure::from) {
+        match ask().map_err(Failure::from) {
             Err(Failure::Transient(_)) if started.elapsed() < TIMEOUT => std::thread::sleep(Duration::from_millis(50)),
             found => return found,
         }

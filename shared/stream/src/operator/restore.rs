@@ -20,9 +20,9 @@ use super::partition::{Origin, PartitionState, Step};
 use super::progress::Progress;
 use super::state::{NOTICE_POSITION_KEY, RETRY_POSITION_KEY, SILENT_SINCE_KEY, decode_snapshot};
 use super::{Operator, OperatorContext};
+use crate::bootstrap::Bootstrap;
 use crate::decode::Decoder;
 use crate::failure::backoff;
-use crate::reader::Reader;
 use crate::record::Cause;
 use crate::watermarks::watermarks;
 use crate::{Failure, OutRecord};
@@ -50,9 +50,9 @@ pub(crate) struct Restorer<'a, O: Operator> {
     context: &'a OperatorContext,
     shutdown: &'a Shutdown,
     /// Only asked for the group's offsets.
-    group: BaseConsumer<Reader>,
-    committed: BaseConsumer<Reader>,
-    uncommitted: BaseConsumer<Reader>,
+    group: BaseConsumer<Bootstrap>,
+    committed: BaseConsumer<Bootstrap>,
+    uncommitted: BaseConsumer<Bootstrap>,
     decoder: Decoder<'a, O::Event>,
     input: String,
     snapshots: String,
@@ -61,12 +61,12 @@ pub(crate) struct Restorer<'a, O: Operator> {
 impl<'a, O: Operator> Restorer<'a, O> {
     pub(crate) fn new(context: &'a OperatorContext, runtime: &'a tokio::runtime::Handle, shutdown: &'a Shutdown) -> Result<Self, Failure> {
         let kafka = &context.kafka;
-        let consumer = |isolation: &str, group: &str| -> Result<BaseConsumer<Reader>, Failure> {
+        let consumer = |isolation: &str, group: &str| -> Result<BaseConsumer<Bootstrap>, Failure> {
             let mut config = kafka.consumer(&format!("{}-restore", O::STAGE))?;
             // The broker holds a fetch at the end of the log back for this long, for each partition in turn.
             config.set("fetch.wait.max.ms", "5");
             config.set("isolation.level", isolation).set("enable.partition.eof", "true").set("group.id", kafka.prefixed(group));
-            Ok(config.create_with_context(Reader)?)
+            Bootstrap::consumer(&config)
         };
         let own = format!("{}-restore", O::STAGE);
         Ok(Self {
@@ -101,6 +101,7 @@ impl<'a, O: Operator> Restorer<'a, O> {
             match self.restore(operator, partition) {
                 Err(Failure::Transient(problem)) if !self.shutdown.is_cancelled() => {
                     Failure::Transient(problem).note("restoring");
+                    self.group.context().again();
                     std::thread::sleep(backoff(attempt, partition as u64));
                 }
                 outcome => return outcome,

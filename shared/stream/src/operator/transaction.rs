@@ -14,11 +14,14 @@ use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 
+use crate::bootstrap::Bootstrap;
 use crate::consumer::Member;
 use crate::producer::producer_config;
 use crate::{Failure, KafkaConfig, OutRecord};
 
 const TIMEOUT: Duration = Duration::from_secs(10);
+/// A call that waited so long may have nobody to ask.
+const DEAF: Duration = Duration::from_secs(2);
 const ABORT_TURN: Duration = Duration::from_millis(100);
 /// Longer than `transaction.timeout.ms`.
 const ABORT_WITHIN: Duration = Duration::from_secs(15);
@@ -36,12 +39,13 @@ pub(crate) enum Attempt {
 
 #[derive(Clone, Default)]
 struct Deliveries {
+    bootstrap: Bootstrap,
     first_error: Arc<Mutex<Option<KafkaError>>>,
 }
 
 impl ClientContext for Deliveries {
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "kafka");
+        self.bootstrap.error(error, reason);
     }
 }
 
@@ -99,6 +103,7 @@ impl Transactional {
             .set("retry.backoff.max.ms", "100");
         let deliveries = Deliveries::default();
         let producer: BaseProducer<Deliveries> = config.create_with_context(deliveries.clone())?;
+        deliveries.bootstrap.attach(producer.client(), &config)?;
         producer.init_transactions(TIMEOUT)?;
         Ok(Self { producer, deliveries })
     }
@@ -130,7 +135,7 @@ impl Transactional {
         // They travel while the offsets do.
         records.try_for_each(|record| self.send(record))?;
         let group = member.consumer().group_metadata().ok_or(KafkaError::Canceled)?;
-        until_known(|| self.producer.send_offsets_to_transaction(offsets, &group, TIMEOUT))?;
+        self.until_known(|| self.producer.send_offsets_to_transaction(offsets, &group, TIMEOUT))?;
         // commit_transaction flushes in slices of 100 ms; waiting for the reports here costs 3 ms instead of 205.
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::ZERO);
@@ -139,7 +144,7 @@ impl Transactional {
         if let Some(error) = self.deliveries.first_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
-        until_known(|| self.producer.commit_transaction(TIMEOUT))
+        self.until_known(|| self.producer.commit_transaction(TIMEOUT))
     }
 
     fn send(&self, record: &OutRecord) -> Result<(), KafkaError> {
@@ -160,16 +165,30 @@ impl Transactional {
     }
 
     /// Aborting purges what is queued and waits for the reports of it, which only polling takes: so it is asked in short
-    /// turns, with a poll in between. Past the transaction's timeout the coordinator aborts by itself.
+    /// turns. Past the transaction's timeout the coordinator aborts by itself.
     fn abort(&self) -> Result<(), KafkaError> {
         let until = Instant::now() + ABORT_WITHIN;
-        until_known(|| {
-            self.producer.poll(Duration::ZERO);
-            match self.producer.abort_transaction(ABORT_TURN) {
-                Err(_) if Instant::now() > until => Err(KafkaError::Canceled),
-                outcome => outcome,
-            }
+        self.until_known(|| match self.producer.abort_transaction(ABORT_TURN) {
+            Err(_) if Instant::now() > until => Err(KafkaError::Canceled),
+            outcome => outcome,
         })
+    }
+
+    /// Repeats a call whose outcome is not known until it is, and hears of reports and errors in between.
+    fn until_known(&self, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+        loop {
+            let started = Instant::now();
+            match call() {
+                Err(KafkaError::Transaction(error)) if error.is_retriable() => {
+                    tracing::debug!(%error, "transaction: asked again");
+                    if started.elapsed() >= DEAF {
+                        self.deliveries.bootstrap.again();
+                    }
+                    self.producer.poll(Duration::from_millis(20));
+                }
+                outcome => return outcome,
+            }
+        }
     }
 }
 
@@ -184,19 +203,6 @@ fn fenced(error: KafkaError) -> Result<Attempt, Failure> {
             | Code::ClusterAuthorizationFailed,
         ) => Err(Failure::fatal(format!("transaction: {error}"))),
         _ => Ok(Attempt::Fenced(error)),
-    }
-}
-
-/// Repeats a call whose outcome is not known until it is.
-fn until_known(mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
-    loop {
-        match call() {
-            Err(KafkaError::Transaction(error)) if error.is_retriable() => {
-                tracing::debug!(%error, "transaction: asked again");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            outcome => return outcome,
-        }
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use events::{Event, Timestamp, topics};
 use meters::Meters;
 use ownership::Restores;
-use rdkafka::consumer::{BaseConsumer, CommitMode};
+use rdkafka::consumer::CommitMode;
 use service::{HealthCheck, Shutdown};
 use tokio::sync::watch;
 
@@ -28,6 +28,7 @@ use super::restore::Restorer;
 use super::state::SILENT_SINCE_KEY;
 use super::transaction::Transactions;
 use super::{Operator, OperatorContext, SourceChange};
+use crate::bootstrap::Bootstrap;
 use crate::consumer::Member;
 use crate::decode::Decoder;
 use crate::failure::backoff;
@@ -178,10 +179,8 @@ impl Names {
 impl<O: Operator> Worker<'_, O> {
     fn run(&mut self, transactions: &Transactions, shutdown: &Shutdown) -> Result<Ended, Failure> {
         let kafka = &self.context.kafka;
-        let beside = kafka
-            .consumer(&format!("{}-beside", O::STAGE))?
-            .set("group.id", kafka.prefixed(&format!("{}-beside", O::STAGE)))
-            .create::<BaseConsumer>()?;
+        let name = format!("{}-beside", O::STAGE);
+        let beside = Bootstrap::consumer(Bootstrap::watch(&mut kafka.consumer(&name)?).set("group.id", kafka.prefixed(&name)))?;
         let member = Member::join(kafka, O::STAGE, std::slice::from_ref(&self.names.input), self.context.config.gather)?;
         self.health.not_ready("waits to hear which partitions are its own");
         while !shutdown.is_cancelled() {

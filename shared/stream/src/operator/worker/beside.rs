@@ -11,6 +11,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use super::taking::{Via, key_of};
 use super::{Owned, Worker, own_record};
 use crate::Failure;
+use crate::bootstrap::Bootstrap;
 use crate::consumer::Member;
 use crate::operator::Operator;
 use crate::operator::partition::Step;
@@ -25,31 +26,31 @@ const TIMEOUT: Duration = Duration::from_secs(2);
 impl<O: Operator> Worker<'_, O> {
     /// Reads `retry[i]`, and the notices where the operator wants them, for every input partition i owned, from the positions
     /// in its state.
-    pub(super) fn assign_beside(&mut self, beside: &BaseConsumer) -> Result<(), Failure> {
+    pub(super) fn assign_beside(&mut self, beside: &BaseConsumer<Bootstrap>) -> Result<(), Failure> {
         let mut wanted = TopicPartitionList::new();
+        // Where one gets no answer, the others wait for the next turn.
+        let mut answered = true;
         for (number, owned) in &mut self.partitions {
             wanted.add_partition_offset(&self.names.retry, *number, Offset::Offset(owned.state.retry_offset))?;
             if !O::Notice::SCHEMA.topic.is_empty() {
                 wanted.add_partition_offset(&self.names.notices, *number, Offset::Offset(owned.state.notice_offset))?;
-                if O::WALL_CLOCK && owned.notices_until.is_none() {
+                if O::WALL_CLOCK && owned.notices_until.is_none() && answered {
                     match watermarks(beside, &self.names.notices, *number, TIMEOUT).map_err(Failure::from) {
                         Ok((start, end)) => owned.notices_until = Some(if start == end { 0 } else { end }),
                         Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
                         Err(later) => {
                             later.note(&self.names.notices);
-                            self.partitions_came = true;
+                            answered = false;
                         }
                     }
                 }
             }
         }
+        self.partitions_came |= !answered;
         beside.assign(&wanted).map_err(Failure::from)
     }
 
-    pub(super) fn take_beside(&mut self, member: &Member, beside: &BaseConsumer) -> Result<(), Failure> {
-        if self.partitions.is_empty() {
-            return Ok(());
-        }
+    pub(super) fn take_beside(&mut self, member: &Member, beside: &BaseConsumer<Bootstrap>) -> Result<(), Failure> {
         for _ in 0..self.context.config.max_poll_records {
             match beside.poll(Duration::ZERO).transpose().map_err(Failure::from) {
                 Ok(None) => break,
