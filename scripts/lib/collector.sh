@@ -18,7 +18,10 @@ processors:
 exporters:
   - { gomod: $core/exporter/otlpexporter $COLLECTOR_VERSION }
   - { gomod: github.com/open-telemetry/opentelemetry-collector-contrib/exporter/fileexporter $COLLECTOR_VERSION }
-providers: [{ gomod: $core/confmap/provider/fileprovider v1.62.0 }]
+providers:
+  # What has no scheme is an environment's: without it a collector does not start.
+  - { gomod: $core/confmap/provider/envprovider v1.62.0 }
+  - { gomod: $core/confmap/provider/fileprovider v1.62.0 }
 YAML
   say "building the collector"
   CGO_ENABLED=0 "$builder" --config "$folder/builder.yaml" >&2 && mv "$folder/out/otelcol" "$COLLECTOR"
