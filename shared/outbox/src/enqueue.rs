@@ -6,28 +6,31 @@
 use sqlx::types::Json;
 use sqlx::{Postgres, Transaction};
 
-use crate::OutboxEvent;
+use crate::{OutboxEvent, Slots};
 
 const INSERT: &str = "
-    INSERT INTO outbox (event_id, aggregate_type, aggregate_id, type, topic, payload, headers)
-    SELECT event_id, aggregate_type, aggregate_id, type, topic, payload, headers
-    FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::jsonb[])
-        WITH ORDINALITY AS e (event_id, aggregate_type, aggregate_id, type, topic, payload, headers, position)
-    ORDER BY position";
+    WITH inserted AS (
+        INSERT INTO outbox (event_id, aggregate_type, aggregate_id, type, topic, payload, headers)
+        SELECT event_id, aggregate_type, aggregate_id, type, topic, payload, headers
+        FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::jsonb[])
+            WITH ORDINALITY AS e (event_id, aggregate_type, aggregate_id, type, topic, payload, headers, position)
+        ORDER BY position
+        RETURNING slot)
+    SELECT bit_or(1::bigint << slot) FROM inserted";
 
-/// Adds `events`, in their order, to what `transaction` will commit.
+/// Adds `events`, in their order, to what `transaction` will commit; returns whom to [`wake`](crate::wake) then.
 ///
 /// Holds a lock on each event's aggregate until the transaction ends, so call it once, late, with all its events: two
 /// transactions that call it several times may wait for each other, and Postgres then fails one with 40P01.
-pub async fn enqueue(transaction: &mut Transaction<'_, Postgres>, events: &[OutboxEvent]) -> Result<(), sqlx::Error> {
+pub async fn enqueue(transaction: &mut Transaction<'_, Postgres>, events: &[OutboxEvent]) -> Result<Slots, sqlx::Error> {
     if events.is_empty() {
-        return Ok(());
+        return Ok(Slots::default());
     }
     let aggregate_types: Vec<&str> = events.iter().map(|event| event.aggregate_type.as_str()).collect();
     let aggregate_ids: Vec<&str> = events.iter().map(|event| event.aggregate_id.as_str()).collect();
     // A statement of its own: ids are drawn only once every lock is held.
     sqlx::query("SELECT outbox_lock($1, $2)").bind(&aggregate_types).bind(&aggregate_ids).execute(&mut **transaction).await?;
-    sqlx::query(INSERT)
+    let slots: i64 = sqlx::query_scalar(INSERT)
         .bind(events.iter().map(|event| event.event_id).collect::<Vec<_>>())
         .bind(aggregate_types)
         .bind(aggregate_ids)
@@ -35,7 +38,7 @@ pub async fn enqueue(transaction: &mut Transaction<'_, Postgres>, events: &[Outb
         .bind(events.iter().map(|event| event.topic.as_str()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| event.payload.as_slice()).collect::<Vec<_>>())
         .bind(events.iter().map(|event| Json(&event.headers)).collect::<Vec<_>>())
-        .execute(&mut **transaction)
+        .fetch_one(&mut **transaction)
         .await?;
-    Ok(())
+    Ok(Slots::from_bits(slots as u64))
 }

@@ -2,13 +2,19 @@
 
 use sqlx::PgPool;
 
-/// What a relay listens to.
+use crate::Slots;
+
+/// What a relay listens to. A message names [`Slots`]; an empty one, or one that is none of ours, means all.
 pub const CHANNEL: &str = "outbox";
 
-/// Wakes relays that rest, for the last few milliseconds of latency of a quiet outbox. Optional: they look by themselves.
+/// Wakes who publishes `slots`, for the last few milliseconds of latency of a quiet outbox; nobody where there are none.
+/// Optional: they look by themselves.
 ///
 /// Call it after the commit, and only there: in the writer's transaction it would make all writers' commits wait for each
 /// other. That is why it takes the pool.
-pub async fn wake(pool: &PgPool) -> Result<(), sqlx::Error> {
-    sqlx::query("SELECT pg_notify($1, '')").bind(CHANNEL).execute(pool).await.map(drop)
+pub async fn wake(pool: &PgPool, slots: Slots) -> Result<(), sqlx::Error> {
+    if slots.is_empty() {
+        return Ok(());
+    }
+    sqlx::query("SELECT pg_notify($1, $2)").bind(CHANNEL).bind(slots.to_string()).execute(pool).await.map(drop)
 }

@@ -182,14 +182,15 @@ mod tests {
     }
 
     /// Has been told that there are no brokers, by one that is there again.
-    fn deaf(broker: &Broker, watched_every: &str) -> BaseConsumer<Bootstrap> {
+    fn deaf<C: ConsumerContext + AsRef<Bootstrap> + Default>(broker: &Broker, watched_every: &str) -> BaseConsumer<C> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", format!("127.0.0.1:{}", broker.port))
             .set("api.version.request", "false")
             .set("broker.version.fallback", "0.9.0.1")
             .set("statistics.interval.ms", watched_every);
-        let consumer: BaseConsumer<Bootstrap> = Bootstrap::consumer(&config).unwrap();
+        let consumer: BaseConsumer<C> = config.create_with_context(C::default()).unwrap();
+        (**consumer.context()).as_ref().attach(consumer.client(), &config).unwrap();
         for (leaving, brokers) in [(false, 1), (true, 0)] {
             broker.leaving.store(leaving, Ordering::SeqCst);
             assert_eq!(consumer.fetch_metadata(Some("readings"), WITHIN).unwrap().brokers().len(), brokers);
@@ -205,11 +206,10 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_client_that_was_told_of_no_brokers_finds_them_again() {
+    fn finds_them_again<C: ConsumerContext + AsRef<Bootstrap> + Default>() {
         let broker = Broker::start();
         for round in 0..20 {
-            let consumer = deaf(&broker, "20");
+            let consumer: BaseConsumer<C> = deaf(&broker, "20");
             until(&format!("round {round}: nobody is asked any more"), || {
                 assert!(consumer.poll(Duration::ZERO).is_none());
                 consumer.fetch_metadata(Some("readings"), Duration::from_millis(20)).is_ok()
@@ -218,10 +218,20 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_was_told_of_no_brokers_finds_them_again() {
+        finds_them_again::<Bootstrap>();
+    }
+
+    #[test]
+    fn so_does_a_member_of_a_group() {
+        finds_them_again::<crate::consumer::Context>();
+    }
+
+    #[test]
     fn so_does_one_that_is_not_polled() {
         let broker = Broker::start();
         for round in 0..20 {
-            let consumer = deaf(&broker, "0");
+            let consumer: BaseConsumer<Bootstrap> = deaf(&broker, "0");
             // The broker of this test closes the connection of whoever asks it for offsets.
             until(&format!("round {round}: nobody is asked any more"), || {
                 let _ = watermarks(&consumer, "readings", 0, Duration::from_millis(20));

@@ -49,6 +49,10 @@ pub(crate) struct Context {
 }
 
 impl ClientContext for Context {
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.bootstrap.stats_raw(statistics);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.bootstrap.error(error, reason);
     }

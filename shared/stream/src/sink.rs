@@ -22,16 +22,25 @@ use crate::producer::GiveUp;
 use crate::watermarks::watermarks;
 use crate::{Failure, KafkaConfig, Poison, Publisher, Record, dlq};
 
+/// How often the group's positions follow a store's.
+const FOLLOW: Duration = Duration::from_secs(1);
+
 /// A store for records.
 pub trait Sink: Send + 'static {
     /// What a record means to the store.
     type Item: Send;
 
+    /// Whether the store keeps the positions. Then the group's are only for those who look at its lag, and follow once a second;
+    /// else they are the positions, and follow every batch.
+    const KEEPS_POSITIONS: bool = false;
+
     /// Reads a record. Called in log order; must not wait longer than a registry answers.
     fn decode(&mut self, record: &Record) -> impl Future<Output = Result<Self::Item, Failure>> + Send;
 
-    /// The next offset the store expects of a partition; `None` when it has never seen it.
-    fn position(&mut self, topic: &str, partition: i32) -> impl Future<Output = Result<Option<i64>, Failure>> + Send;
+    /// The next offset the store expects of a partition; `None` when it has never seen it, or keeps none.
+    fn position(&mut self, _topic: &str, _partition: i32) -> impl Future<Output = Result<Option<i64>, Failure>> + Send {
+        std::future::ready(Ok(None))
+    }
 
     /// Applies a batch and moves the positions, in one transaction.
     fn apply(&mut self, batch: &Batch<Self::Item>) -> impl Future<Output = Result<(), Refused>> + Send;
@@ -86,7 +95,19 @@ pub fn start<S: Sink>(
     supervisor.spawn_thread(format!("{service}-sink"), move || {
         let publisher = Publisher::connect(&kafka, &format!("{service}-dlq"), GiveUp::After(Duration::from_secs(30)))?;
         let limit = dlq::Limit::new(config.dlq_limit);
-        let runner = Runner { sink, service, topics, kafka, config, check, runtime, publisher, expected: HashMap::new(), limit };
+        let runner = Runner {
+            sink,
+            service,
+            topics,
+            kafka,
+            config,
+            check,
+            runtime,
+            publisher,
+            expected: HashMap::new(),
+            followed: (Instant::now(), false),
+            limit,
+        };
         match runner.run(&shutdown) {
             // What a shutdown cut short is no failure: the store still stands where it stood.
             Err(Failure::Transient(_)) if shutdown.is_cancelled() => Ok(()),
@@ -106,6 +127,8 @@ struct Runner<S> {
     publisher: Publisher,
     /// The next offset of each owned partition.
     expected: HashMap<Partition, i64>,
+    /// When the group's positions were to follow last, and whether there is more since.
+    followed: (Instant, bool),
     limit: dlq::Limit,
 }
 
@@ -125,6 +148,7 @@ impl<S: Sink> Runner<S> {
                 for topic in &self.topics {
                     metrics::gauge("fieldwatch_lag_seconds", &[("topic", topic)]).set(0.0);
                 }
+                self.follow(&member, FOLLOW)?;
                 continue;
             }
             let started = Instant::now();
@@ -133,7 +157,7 @@ impl<S: Sink> Runner<S> {
             }
             processing.observe(started.elapsed().as_secs_f64());
         }
-        Ok(())
+        self.follow(&member, Duration::ZERO)
     }
 
     fn follow_changes(&mut self, member: &Member, shutdown: &Shutdown) -> Result<(), Failure> {
@@ -149,7 +173,8 @@ impl<S: Sink> Runner<S> {
                     }
                     member.start(&starts)?;
                     // What was committed while the group changed may have been refused.
-                    commit(member, self.expected.iter())?;
+                    self.followed.1 = true;
+                    self.follow(member, Duration::ZERO)?;
                 }
             }
         }
@@ -257,11 +282,31 @@ impl<S: Sink> Runner<S> {
         for (partition, (_, next)) in &batch.moves {
             self.expected.insert(partition.clone(), *next);
         }
+        // While a dead letter waited.
+        self.forget(&member.take_revoked());
         if let Some((record, _)) = batch.items.last() {
             let age = record.timestamp.map(|at| Timestamp::from(SystemTime::now()).since(Timestamp::from_millis(at)));
             metrics::gauge("fieldwatch_lag_seconds", &[("topic", &record.position.topic)]).set(age.unwrap_or_default().as_secs_f64());
         }
-        commit(member, batch.moves.iter().map(|(partition, (_, next))| (partition, next)))
+        self.followed.1 = true;
+        self.follow(member, if S::KEEPS_POSITIONS { FOLLOW } else { Duration::ZERO })
+    }
+
+    /// Lets the group's offsets follow, where they did not for so long.
+    fn follow(&mut self, member: &Member, after: Duration) -> Result<(), Failure> {
+        let (at, behind) = self.followed;
+        if !behind || at.elapsed() < after {
+            return Ok(());
+        }
+        self.followed = (Instant::now(), false);
+        let mut offsets = TopicPartitionList::new();
+        for ((topic, number), next) in &self.expected {
+            offsets.add_partition_offset(topic, *number, Offset::Offset(*next))?;
+        }
+        match member.commit(&offsets, CommitMode::Async) {
+            Err(Failure::Fatal(problem)) => Err(Failure::Fatal(problem)),
+            _ => Ok(()),
+        }
     }
 
     /// Back to where the store stands, for the partitions of a batch that was not applied and that are still ours.
@@ -299,17 +344,5 @@ impl<S: Sink> Runner<S> {
             }
         }
         Ok(())
-    }
-}
-
-/// Lets the group's offsets follow the store's position, which is what counts.
-fn commit<'p>(member: &Member, next: impl Iterator<Item = (&'p Partition, &'p i64)>) -> Result<(), Failure> {
-    let mut offsets = TopicPartitionList::new();
-    for ((topic, number), next) in next {
-        offsets.add_partition_offset(topic, *number, Offset::Offset(*next))?;
-    }
-    match member.commit(&offsets, CommitMode::Async) {
-        Err(Failure::Fatal(problem)) => Err(Failure::Fatal(problem)),
-        _ => Ok(()),
     }
 }

@@ -63,11 +63,6 @@ impl Sink for Commands {
         Ok(Ready { message, expires_at: command.expires_at, _span: span })
     }
 
-    /// Kafka itself keeps the position.
-    async fn position(&mut self, _: &str, _: i32) -> Result<Option<i64>, Failure> {
-        Ok(None)
-    }
-
     async fn apply(&mut self, batch: &Batch<Self::Item>) -> Result<(), Refused> {
         self.done.retain(|done| batch.items.iter().any(|(record, _)| record.position == *done));
         let mut under_way = Vec::with_capacity(batch.items.len());

@@ -54,10 +54,6 @@ impl Sink for Redrive {
         }
     }
 
-    async fn position(&mut self, _: &str, _: i32) -> Result<Option<i64>, Failure> {
-        Ok(None)
-    }
-
     async fn apply(&mut self, batch: &Batch<Self::Item>) -> Result<(), Refused> {
         let refused = |index, failure| match failure {
             Failure::Poison(poison) => Refused::Item { index, poison },

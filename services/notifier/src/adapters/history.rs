@@ -34,6 +34,7 @@ pub struct HistorySink {
 impl Sink for HistorySink {
     /// `None`: not kept.
     type Item = Option<HistoryRow>;
+    const KEEPS_POSITIONS: bool = true;
 
     async fn decode(&mut self, record: &Record) -> Result<Option<HistoryRow>, Failure> {
         let value = record.value.as_deref().ok_or_else(|| Poison::new("no_value", "a record without a value"))?;

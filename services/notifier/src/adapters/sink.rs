@@ -93,6 +93,7 @@ impl NotificationSink {
 
 impl Sink for NotificationSink {
     type Item = Taken;
+    const KEEPS_POSITIONS: bool = true;
 
     async fn decode(&mut self, record: &Record) -> Result<Taken, Failure> {
         let origin = record.cause();

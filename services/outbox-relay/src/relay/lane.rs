@@ -44,7 +44,7 @@ pub(super) async fn run(parts: Arc<Parts>, lane: usize, check: HealthCheck) -> a
         check.beat();
         // Before the round: a wake that comes while it reads is not lost.
         let parts = Arc::clone(&lane.parts);
-        let mut woken = std::pin::pin!(parts.wakes.notified());
+        let mut woken = std::pin::pin!(parts.wakes[lane.place.0].notified());
         woken.as_mut().enable();
         let pause = match lane.round(announced).await {
             Ok(pause) => {

@@ -32,7 +32,8 @@ pub(crate) struct Parts {
     kafka: HealthCheck,
     postgres: HealthCheck,
     stop: Shutdown,
-    wakes: Notify,
+    /// For each lane.
+    wakes: Vec<Notify>,
 }
 
 /// What went wrong, by who it was with.
@@ -51,7 +52,7 @@ impl Parts {
             kafka: health.check("kafka"),
             postgres: health.check("postgres"),
             stop: shutdown.child_token(),
-            wakes: Notify::new(),
+            wakes: (0..config.relay.lanes).map(|_| Notify::new()).collect(),
             config,
             store,
         })

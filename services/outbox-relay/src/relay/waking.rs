@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::time::sleep;
 
 use super::Parts;
+use crate::domain::SLOTS;
 
 pub(super) async fn run(parts: Arc<Parts>) -> anyhow::Result<()> {
     if parts.config.relay.wake {
@@ -19,8 +20,10 @@ async fn listen(parts: &Parts) {
     loop {
         match parts.store.wakes().await {
             Ok(mut wakes) => {
-                while wakes.next().await.is_ok() {
-                    parts.wakes.notify_waiters();
+                while let Ok(slots) = wakes.next().await {
+                    let lanes = parts.wakes.len();
+                    let woken = |lane: &usize| (*lane..SLOTS).step_by(lanes).any(|slot| slots.contains(slot as u8));
+                    (0..lanes).filter(woken).for_each(|lane| parts.wakes[lane].notify_waiters());
                 }
             }
             // Whether Postgres is there is for others to say.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use outbox::Slots;
+
 use crate::fixture::Fixture;
 use crate::writers::{event, write};
 
@@ -16,12 +18,44 @@ async fn a_wake_after_the_commit_is_heard() {
     fixture
         .until_count("it listens", "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'", 1)
         .await;
-    write(&fixture.pool, &[event(&fixture.topic, "n-1", "1")]).await;
+    let slots = write(&fixture.pool, &[event(&fixture.topic, "n-1", "1")]).await;
     testkit::eventually("the row is published", || async {
-        outbox::wake(&fixture.pool).await.unwrap();
+        outbox::wake(&fixture.pool, slots).await.unwrap();
         (fixture.pending().await == 0).then_some(())
     })
     .await;
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wake_is_for_the_lane_that_has_the_rows() {
+    const LANES: u8 = 4;
+    let fixture = Fixture::new().await;
+    let relay = fixture.relay(&ASLEEP).await;
+    fixture.until_shares(&[64]).await;
+    // A row for each lane; an aggregate's name says nothing of its slot.
+    let mut slots = [Slots::default(); LANES as usize];
+    for n in 0.. {
+        if slots.iter().all(|slots| !slots.is_empty()) {
+            break;
+        }
+        let mut transaction = fixture.pool.begin().await.unwrap();
+        let lies = outbox::enqueue(&mut transaction, &[event(&fixture.topic, &format!("n-{n}"), "1")]).await.unwrap();
+        let lane = (0..64).find(|slot| lies.contains(*slot)).unwrap() % LANES;
+        if slots[usize::from(lane)].is_empty() {
+            slots[usize::from(lane)] = lies;
+            transaction.commit().await.unwrap();
+        }
+    }
+    for (lane, slots) in slots.into_iter().enumerate() {
+        let left = i64::from(LANES) - 1 - lane as i64;
+        testkit::eventually("the lane's row is published", || async {
+            outbox::wake(&fixture.pool, slots).await.unwrap();
+            (fixture.pending().await <= left).then_some(())
+        })
+        .await;
+        assert_eq!(fixture.pending().await, left, "the other lanes sleep");
+    }
     relay.stop().await;
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use outbox::OutboxEvent;
+use outbox::{OutboxEvent, Slots};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use sqlx::PgPool;
@@ -22,10 +22,11 @@ pub(crate) fn event(topic: &str, aggregate_id: &str, payload: impl Into<Vec<u8>>
 }
 
 /// Commits `events` in one transaction.
-pub(crate) async fn write(pool: &PgPool, events: &[OutboxEvent]) {
+pub(crate) async fn write(pool: &PgPool, events: &[OutboxEvent]) -> Slots {
     let mut transaction = pool.begin().await.unwrap();
-    outbox::enqueue(&mut transaction, events).await.unwrap();
+    let slots = outbox::enqueue(&mut transaction, events).await.unwrap();
     transaction.commit().await.unwrap();
+    slots
 }
 
 /// Begins to write `transactions` transactions of 1 to 9 events about 12 aggregates; one in ten is rolled back.

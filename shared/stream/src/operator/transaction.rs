@@ -19,12 +19,12 @@ use crate::consumer::Member;
 use crate::producer::producer_config;
 use crate::{Failure, KafkaConfig, OutRecord};
 
-const TIMEOUT: Duration = Duration::from_secs(10);
-/// A call that waited so long may have nobody to ask.
-const DEAF: Duration = Duration::from_secs(2);
-const ABORT_TURN: Duration = Duration::from_millis(100);
+const CONNECT: Duration = Duration::from_secs(10);
+/// For one call, between which the client is polled.
+const CALL: Duration = Duration::from_secs(2);
+const ABORT_CALL: Duration = Duration::from_millis(100);
 /// Longer than `transaction.timeout.ms`.
-const ABORT_WITHIN: Duration = Duration::from_secs(15);
+const KNOWN_WITHIN: Duration = Duration::from_secs(15);
 
 /// How an attempt to commit ended.
 #[derive(Debug)]
@@ -32,8 +32,8 @@ pub(crate) enum Attempt {
     Committed,
     /// Nothing became visible; the same records may go out again.
     Aborted(KafkaError),
-    /// Nothing became visible and this producer is done: fenced after a pause longer than its transaction's timeout, or
-    /// forgotten by the coordinator.
+    /// This producer is done: fenced after a pause longer than its transaction's timeout, forgotten by the coordinator, or
+    /// without an answer for longer than that. What became visible is what the group's offsets say.
     Fenced(KafkaError),
 }
 
@@ -44,6 +44,10 @@ struct Deliveries {
 }
 
 impl ClientContext for Deliveries {
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.bootstrap.stats_raw(statistics);
+    }
+
     fn error(&self, error: KafkaError, reason: &str) {
         self.bootstrap.error(error, reason);
     }
@@ -65,7 +69,7 @@ pub(crate) struct Transactions {
 }
 
 impl Transactions {
-    /// Producers under transactional ids that nobody had before. Blocks until the cluster answers or `TIMEOUT`.
+    /// Producers under transactional ids that nobody had before. Blocks until the cluster answers or `CONNECT`.
     pub(crate) fn begin_with(kafka: &KafkaConfig, transactional_id: &str) -> Result<Self, Failure> {
         let producer = |number| Transactional::begin_with(kafka, &format!("{transactional_id}-{number}"));
         Ok(Self { producers: [producer(0)?, producer(1)?], turn: Cell::new(0) })
@@ -104,7 +108,7 @@ impl Transactional {
         let deliveries = Deliveries::default();
         let producer: BaseProducer<Deliveries> = config.create_with_context(deliveries.clone())?;
         deliveries.bootstrap.attach(producer.client(), &config)?;
-        producer.init_transactions(TIMEOUT)?;
+        producer.init_transactions(CONNECT)?;
         Ok(Self { producer, deliveries })
     }
 
@@ -135,7 +139,7 @@ impl Transactional {
         // They travel while the offsets do.
         records.try_for_each(|record| self.send(record))?;
         let group = member.consumer().group_metadata().ok_or(KafkaError::Canceled)?;
-        self.until_known(|| self.producer.send_offsets_to_transaction(offsets, &group, TIMEOUT))?;
+        self.until_known(|| self.producer.send_offsets_to_transaction(offsets, &group, CALL))?;
         // commit_transaction flushes in slices of 100 ms; waiting for the reports here costs 3 ms instead of 205.
         while self.producer.in_flight_count() > 0 {
             self.producer.poll(Duration::ZERO);
@@ -144,7 +148,7 @@ impl Transactional {
         if let Some(error) = self.deliveries.first_error.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
-        self.until_known(|| self.producer.commit_transaction(TIMEOUT))
+        self.until_known(|| self.producer.commit_transaction(CALL))
     }
 
     fn send(&self, record: &OutRecord) -> Result<(), KafkaError> {
@@ -165,23 +169,24 @@ impl Transactional {
     }
 
     /// Aborting purges what is queued and waits for the reports of it, which only polling takes: so it is asked in short
-    /// turns. Past the transaction's timeout the coordinator aborts by itself.
+    /// turns.
     fn abort(&self) -> Result<(), KafkaError> {
-        let until = Instant::now() + ABORT_WITHIN;
-        self.until_known(|| match self.producer.abort_transaction(ABORT_TURN) {
-            Err(_) if Instant::now() > until => Err(KafkaError::Canceled),
-            outcome => outcome,
-        })
+        self.until_known(|| self.producer.abort_transaction(ABORT_CALL))
     }
 
-    /// Repeats a call whose outcome is not known until it is, and hears of reports and errors in between.
-    fn until_known(&self, mut call: impl FnMut() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+    /// Repeats a call whose outcome is not known until it is, and hears of reports and errors in between. Past the
+    /// transaction's timeout the coordinator has ended it one way or the other: `Canceled`.
+    fn until_known(&self, call: impl Fn() -> Result<(), KafkaError>) -> Result<(), KafkaError> {
+        let started = Instant::now();
         loop {
-            let started = Instant::now();
+            let asked = Instant::now();
             match call() {
                 Err(KafkaError::Transaction(error)) if error.is_retriable() => {
                     tracing::debug!(%error, "transaction: asked again");
-                    if started.elapsed() >= DEAF {
+                    if started.elapsed() > KNOWN_WITHIN {
+                        return Err(KafkaError::Canceled);
+                    }
+                    if asked.elapsed() >= CALL {
                         self.deliveries.bootstrap.again();
                     }
                     self.producer.poll(Duration::from_millis(20));
@@ -209,6 +214,7 @@ fn fenced(error: KafkaError) -> Result<Attempt, Failure> {
 fn ends_producer(error: &KafkaError) -> bool {
     match error {
         KafkaError::Transaction(error) => error.is_fatal(),
+        KafkaError::Canceled => true,
         error => error.rdkafka_error_code() == Some(RDKafkaErrorCode::Fatal),
     }
 }

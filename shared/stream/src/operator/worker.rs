@@ -98,6 +98,9 @@ fn reach_kafka<O: Operator>(
 ) -> Result<Option<Transactions>, Failure> {
     let transactional_id = context.kafka.prefixed(&format!("{}-{}-{number}", O::STAGE, uuid::Uuid::new_v4()));
     for attempt in 0.. {
+        if shutdown.is_cancelled() {
+            break;
+        }
         match Transactions::begin_with(&context.kafka, &transactional_id) {
             Ok(transactions) => return Ok(Some(transactions)),
             Err(Failure::Fatal(problem)) => return Err(Failure::Fatal(problem)),
@@ -106,9 +109,6 @@ fn reach_kafka<O: Operator>(
                 health.not_ready(later.to_string());
                 std::thread::sleep(backoff(attempt, number as u64));
             }
-        }
-        if shutdown.is_cancelled() {
-            break;
         }
     }
     Ok(None)

@@ -32,6 +32,7 @@ struct StoreSink {
 
 impl Sink for StoreSink {
     type Item = Reading;
+    const KEEPS_POSITIONS: bool = true;
 
     async fn decode(&mut self, record: &Record) -> Result<Reading, Failure> {
         decode::decode(&self.registry, record.value.as_deref().unwrap_or_default()).await

@@ -34,11 +34,6 @@ impl Sink for Readings {
         Ok(Taken { reading, span })
     }
 
-    /// Kafka itself keeps the position.
-    async fn position(&mut self, _: &str, _: i32) -> Result<Option<i64>, Failure> {
-        Ok(None)
-    }
-
     async fn apply(&mut self, batch: &Batch<Self::Item>) -> Result<(), Refused> {
         for (_, Taken { reading, span }) in &batch.items {
             if self.highest.take(reading) {

@@ -2,6 +2,7 @@
 
 use events::Command;
 use events::trace::TraceContext;
+use outbox::Slots;
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
 use stream::{Cause as Origin, Failure};
@@ -45,11 +46,11 @@ impl Store {
         let answer = issue(&mut transaction, ask, once, trace, outgoing).await;
         // Awaited either way: who asks again right after the answer must not meet the lock of the first time.
         match &answer {
-            Ok(Answer::New(_)) => self.commit(transaction).await,
+            Ok((Answer::New(_), slots)) => self.commit(transaction, *slots).await,
             _ => transaction.rollback().await,
         }
         .map_err(|error| classify(&error))?;
-        answer
+        Ok(answer?.0)
     }
 
     /// A run of a scene of a tenant, with its commands in the order of its members.
@@ -69,11 +70,11 @@ async fn issue(
     once: Option<&Once>,
     trace: Option<&TraceContext>,
     outgoing: &Outgoing,
-) -> Result<Answer<Value>, Failure> {
+) -> Result<(Answer<Value>, Slots), Failure> {
     if let Some(once) = once
         && let Some(answer) = outside::before(transaction, once).await.map_err(|error| classify(&error))?
     {
-        return Ok(answer);
+        return Ok((answer, Slots::default()));
     }
     let answer = ask.answer();
     if let Some(once) = once {
@@ -81,11 +82,11 @@ async fn issue(
     }
     // Whoever asks is the beginning of a chain.
     let origin = Origin::default();
-    match ask {
+    let (_, slots) = match ask {
         Ask::Command(command) => {
             device_commands::issue(transaction, &[Issued { command, origin: &origin, trace, member: None }], &[], outgoing).await?
         }
         Ask::Scene(running) => device_commands::issue(transaction, &[], &[(running, &origin, trace)], outgoing).await?,
     };
-    Ok(Answer::New(answer))
+    Ok((Answer::New(answer), slots))
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use events::trace::TraceContext;
 use events::{CommandResult, Event as _, Notification};
+use outbox::Slots;
 use sqlx::{Postgres, Transaction};
 use stream::{Cause as Origin, Failure};
 use uuid::Uuid;
@@ -49,13 +50,9 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         // First of all: the lock on a position's row makes a second owner wait here, and then find itself fenced.
         positions::advance(&mut transaction, advances).await??;
-        let made = if arrivals.is_empty() { Vec::new() } else { fold_in(&mut transaction, arrivals, outgoing).await? };
         // Most changes of a device's state make no version, and nothing to publish.
-        if made.is_empty() {
-            transaction.commit().await?;
-        } else {
-            self.commit(transaction).await?;
-        }
+        let (made, slots) = if arrivals.is_empty() { Default::default() } else { fold_in(&mut transaction, arrivals, outgoing).await? };
+        self.commit(transaction, slots).await?;
         Ok(made)
     }
 
@@ -72,14 +69,14 @@ async fn fold_in(
     transaction: &mut Transaction<'_, Postgres>,
     arrivals: &[&Arrival],
     outgoing: &Outgoing,
-) -> Result<Vec<Notification>, NotApplied> {
+) -> Result<(Vec<Notification>, Slots), NotApplied> {
     let reported: Vec<&CommandResult> = arrivals.iter().filter_map(|arrival| arrival.result.as_ref()).collect();
     let ended = results::note(transaction, &reported).await?;
     let is_news = |arrival: &Arrival| arrival.result.as_ref().is_none_or(|result| ended.contains(&result.event_id()));
     let news = arrivals.iter().filter(|arrival| is_news(arrival));
     let signals: Vec<(&Arrival, &Signal)> = news.filter_map(|arrival| Some((*arrival, arrival.signal.as_ref()?))).collect();
     if signals.is_empty() {
-        return Ok(Vec::new());
+        return Ok(Default::default());
     }
     let keys: BTreeSet<subjects::Key> = signals.iter().map(|(_, signal)| key_of(signal)).collect();
     let mut subjects = subjects::lock(transaction, keys).await?;
@@ -105,14 +102,15 @@ async fn fold_in(
     if !changed.is_empty() {
         subjects::save(transaction, &changed).await?;
     }
+    let mut slots = Slots::default();
     if !versions.is_empty() {
         let latest: BTreeMap<&str, &Notification> = versions.iter().map(|version| (version.notification_id.as_str(), version)).collect();
         subjects::save_notifications(transaction, latest.into_values()).await?;
         audit::append(transaction, &versions).await?;
         dispatch::queue(transaction, &versions, &causes).await?;
-        outbox::enqueue(transaction, &events).await?;
+        slots = outbox::enqueue(transaction, &events).await?;
     }
-    Ok(versions)
+    Ok((versions, slots))
 }
 
 fn key_of(signal: &Signal) -> subjects::Key {

@@ -3,6 +3,7 @@
 use events::Notification;
 use events::headers;
 use events::trace::TraceContext;
+use outbox::Slots;
 use sqlx::{Postgres, Transaction};
 use stream::{Cause as Origin, Failure};
 use uuid::Uuid;
@@ -53,8 +54,8 @@ impl Store {
         if is_unresolved(&version) {
             subjects::save(&mut transaction, &[(&key, &subject)]).await?;
         }
-        add(&mut transaction, &version, trace, outgoing).await?;
-        self.commit(transaction).await?;
+        let slots = add(&mut transaction, &version, trace, outgoing).await?;
+        self.commit(transaction, slots).await?;
         Ok(version)
     }
 
@@ -70,8 +71,8 @@ impl Store {
         let mut transaction = self.pool.begin().await?;
         let (_, _, current) = locked(&mut transaction, tenant, id).await?;
         let Some(version) = suppression::marked(&current, by, cause) else { return Ok(None) };
-        add(&mut transaction, &version, None, outgoing).await?;
-        self.commit(transaction).await?;
+        let slots = add(&mut transaction, &version, None, outgoing).await?;
+        self.commit(transaction, slots).await?;
         Ok(Some(version))
     }
 }
@@ -82,15 +83,14 @@ pub(super) async fn add(
     version: &Notification,
     trace: Option<TraceContext>,
     outgoing: &Outgoing,
-) -> Result<(), NotChanged> {
+) -> Result<Slots, NotChanged> {
     let origin = Origin { event_id: Some(version.source_event_id.clone()), correlation_id: None, trace: trace.clone() };
     let event = outgoing.event(version, &origin, trace)?;
     let chain = Origin { correlation_id: event.headers.get(headers::CORRELATION_ID).cloned(), ..origin };
     subjects::save_notifications(transaction, std::iter::once(version)).await?;
     audit::append(transaction, std::slice::from_ref(version)).await?;
     dispatch::queue(transaction, std::slice::from_ref(version), &[chain]).await?;
-    outbox::enqueue(transaction, &[event]).await?;
-    Ok(())
+    Ok(outbox::enqueue(transaction, &[event]).await?)
 }
 
 /// A notification with its key and what is known of that, once nobody else can change them.

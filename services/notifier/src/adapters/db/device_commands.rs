@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use events::trace::TraceContext;
 use events::{BreakerState, Command, CommandOutcome, Timestamp};
+use outbox::Slots;
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Postgres, QueryBuilder, Row as _, Transaction};
@@ -157,14 +158,14 @@ impl Store {
     }
 }
 
-/// Adds those of the commands and runs that are not there yet, with their outbox rows; returns how many commands. Call it
-/// late, and once: it takes the locks of the outbox.
+/// Adds those of the commands and runs that are not there yet, with their outbox rows; returns how many
+/// commands, and where the rows lie. Call it late, and once: it takes the locks of the outbox.
 pub(super) async fn issue(
     transaction: &mut Transaction<'_, Postgres>,
     commands: &[Issued<'_>],
     runs: &[(&Running, &Origin, Option<&TraceContext>)],
     outgoing: &Outgoing,
-) -> Result<usize, Failure> {
+) -> Result<(usize, Slots), Failure> {
     let mut events = Vec::new();
     let mut all: Vec<Issued<'_>> = Vec::with_capacity(commands.len());
     all.extend(commands.iter().map(|issued| Issued { ..*issued }));
@@ -189,8 +190,8 @@ pub(super) async fn issue(
     for issued in all.iter().filter(|issued| new.contains(&issued.command.command_id)) {
         events.push(outgoing.event(issued.command, issued.origin, issued.trace.cloned())?);
     }
-    outbox::enqueue(transaction, &events).await.map_err(|error| classify(&error))?;
-    Ok(new.len())
+    let slots = outbox::enqueue(transaction, &events).await.map_err(|error| classify(&error))?;
+    Ok((new.len(), slots))
 }
 
 async fn add(transaction: &mut Transaction<'_, Postgres>, issued: &[Issued<'_>]) -> Result<Vec<Uuid>, sqlx::Error> {

@@ -114,12 +114,8 @@ impl Store {
             configurations.insert(tenant.clone(), self.configured(&mut transaction, tenant).await?);
         }
         sort_in(&mut transaction, &taken, &notifications, &configurations).await.map_err(|error| classify(&error))?;
-        let acted = reactions::act(&mut transaction, &taken, &notifications, &configurations, outgoing).await?;
-        if acted > 0 {
-            self.commit(transaction).await.map_err(|error| classify(&error))?;
-        } else {
-            transaction.commit().await.map_err(|error| classify(&error))?;
-        }
+        let slots = reactions::act(&mut transaction, &taken, &notifications, &configurations, outgoing).await?;
+        self.commit(transaction, slots).await.map_err(|error| classify(&error))?;
         Ok(taken.len())
     }
 }

@@ -37,6 +37,7 @@ mod tickets;
 mod timeline;
 mod webhook_secrets;
 
+use outbox::Slots;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{PgPool, Postgres, Transaction};
@@ -108,10 +109,10 @@ impl Store {
         sqlx::query("SELECT 1").execute(&self.pool).await.map(drop)
     }
 
-    /// Commits what has rows in the outbox, and tells the relays, which find them by themselves a little later.
-    async fn commit(&self, transaction: Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
+    /// Commits, and tells the relays of the rows in the outbox, which they find by themselves a little later.
+    async fn commit(&self, transaction: Transaction<'_, Postgres>, slots: Slots) -> Result<(), sqlx::Error> {
         transaction.commit().await?;
-        if let Err(problem) = outbox::wake(&self.pool).await {
+        if let Err(problem) = outbox::wake(&self.pool, slots).await {
             tracing::debug!(%problem, "no relay was woken");
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use events::Notification;
 use events::trace::TraceContext;
+use outbox::Slots;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{Postgres, Transaction};
@@ -63,10 +64,10 @@ impl Store {
         let answer = answer(&mut transaction, told, once, cause, trace, outgoing).await;
         // Awaited either way: who asks again right after the answer must not meet the lock of the first time.
         match &answer {
-            Ok(Answer::New(_)) => self.commit(transaction).await?,
+            Ok((Answer::New(_), slots)) => self.commit(transaction, *slots).await?,
             _ => transaction.rollback().await?,
         }
-        answer
+        Ok(answer?.0)
     }
 
     /// Forgets answers that are older than that.
@@ -85,20 +86,20 @@ async fn answer(
     cause: &Cause,
     trace: Option<TraceContext>,
     outgoing: &Outgoing,
-) -> Result<Answer<Box<Notification>>, NotChanged> {
+) -> Result<(Answer<Box<Notification>>, Slots), NotChanged> {
     if let Some(once) = once
         && let Some(answer) = before(transaction, once).await?
     {
-        return Ok(answer);
+        return Ok((answer, Slots::default()));
     }
-    let version = match told {
+    let (version, slots) = match told {
         Told::Trigger(trigger) => pull(transaction, trigger, cause, trace, outgoing).await?,
         Told::Command { tenant, dedup_key, command } => obey(transaction, (tenant, dedup_key), command, cause, trace, outgoing).await?,
     };
     if let Some(once) = once {
         remember(transaction, once, 200, &NotificationDocument::from(&version)).await?;
     }
-    Ok(Answer::New(Box::new(version)))
+    Ok((Answer::New(Box::new(version)), slots))
 }
 
 /// Keeps what a request is answered, for when it comes again.
@@ -147,15 +148,15 @@ async fn pull(
     cause: &Cause,
     trace: Option<TraceContext>,
     outgoing: &Outgoing,
-) -> Result<Notification, NotChanged> {
+) -> Result<(Notification, Slots), NotChanged> {
     let key = (trigger.tenant.clone(), key_of(&trigger.dedup_key));
     let mut subject = subjects::lock_one(transaction, &key).await?;
     let signal = trigger.signal(&subject, cause.at);
     signal.check().map_err(|problem| Failure::from(Poison::new("unstorable", problem.to_string())))?;
     let version = subject.apply(&signal, cause).ok_or_else(|| Failure::fatal("a trigger of the API is never late"))?;
     subjects::save(transaction, &[(&key, &subject)]).await?;
-    change::add(transaction, &version, trace, outgoing).await?;
-    Ok(version)
+    let slots = change::add(transaction, &version, trace, outgoing).await?;
+    Ok((version, slots))
 }
 
 async fn obey(
@@ -165,7 +166,7 @@ async fn obey(
     cause: &Cause,
     trace: Option<TraceContext>,
     outgoing: &Outgoing,
-) -> Result<Notification, NotChanged> {
+) -> Result<(Notification, Slots), NotChanged> {
     let found = sqlx::query_scalar!(
         "SELECT dedup_key FROM notification
          WHERE tenant = $1 AND dedup_key IN ($2, $3) AND state <> 'RESOLVED' ORDER BY dedup_key = $2 DESC LIMIT 1",
@@ -180,6 +181,6 @@ async fn obey(
     // Someone may have resolved it meanwhile.
     let current = subject.current.filter(is_unresolved).ok_or(NotChanged::Missing)?;
     let version = command.apply(&current, cause)?;
-    change::add(transaction, &version, trace, outgoing).await?;
-    Ok(version)
+    let slots = change::add(transaction, &version, trace, outgoing).await?;
+    Ok((version, slots))
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use events::{Notification, Timestamp};
+use outbox::Slots;
 use sqlx::{Postgres, Transaction};
 use stream::{Cause as Origin, Failure};
 use telemetry::metrics;
@@ -21,18 +22,18 @@ use crate::domain::lifecycle::is_unresolved;
 use crate::domain::reaction::{ACTED_ON, Reaction, reaction};
 use crate::domain::receiver::Receiver;
 
-/// Issues what the configurations have devices do about what was taken; returns how many commands that are.
+/// Issues what the configurations have devices do about what was taken; returns where the outbox has rows of it.
 pub(super) async fn act(
     transaction: &mut Transaction<'_, Postgres>,
     taken: &[Queued],
     notifications: &HashMap<Uuid, Notification>,
     configurations: &HashMap<String, Arc<Configuration>>,
     outgoing: &Outgoing,
-) -> Result<usize, Failure> {
+) -> Result<Slots, Failure> {
     let acts = |tenant: &str| configurations.get(tenant).is_some_and(|configuration| configuration.receivers.values().any(Receiver::acts));
     let candidates: Vec<&Queued> = taken.iter().filter(|queued| acts(&queued.tenant)).collect();
     if candidates.is_empty() {
-        return Ok(0);
+        return Ok(Slots::default());
     }
     let opened = opened(transaction, &candidates).await.map_err(|error| classify(&error))?;
     let mut reactions: Vec<(Reaction, Origin)> = Vec::new();
@@ -51,15 +52,15 @@ pub(super) async fn act(
         }
     }
     if reactions.is_empty() {
-        return Ok(0);
+        return Ok(Slots::default());
     }
     let commands = reactions.iter().flat_map(|(reaction, origin)| {
         reaction.commands.iter().map(move |command| Issued { command, origin, trace: origin.trace.as_ref(), member: None })
     });
     let runs = reactions.iter().flat_map(|(reaction, origin)| reaction.scenes.iter().map(move |run| (run, origin, origin.trace.as_ref())));
-    let issued = device_commands::issue(transaction, &commands.collect::<Vec<_>>(), &runs.collect::<Vec<_>>(), outgoing).await?;
+    let (issued, slots) = device_commands::issue(transaction, &commands.collect::<Vec<_>>(), &runs.collect::<Vec<_>>(), outgoing).await?;
     metrics::counter("fieldwatch_commands_issued", &[("by", "route")]).inc_by(issued as u64);
-    Ok(issued)
+    Ok(slots)
 }
 
 /// The version that opened a notification last, and the database's clock.

@@ -1,5 +1,6 @@
 //! Hearing that there is something to publish.
 
+use outbox::Slots;
 use sqlx::postgres::PgListener;
 use stream::Failure;
 
@@ -23,10 +24,10 @@ impl Store {
 }
 
 impl Wakes {
-    /// The next wake, or the end of the connection.
-    pub async fn next(&mut self) -> Result<(), Failure> {
+    /// Whose rows there are, or the end of the connection.
+    pub async fn next(&mut self) -> Result<Slots, Failure> {
         match self.listener.try_recv().await {
-            Ok(Some(_)) => Ok(()),
+            Ok(Some(said)) => Ok(said.payload().parse().unwrap_or(Slots::ALL)),
             Ok(None) => Err(Failure::transient("postgres: the connection that listens was lost")),
             Err(error) => Err(Failure::transient(format!("postgres: {error}"))),
         }
