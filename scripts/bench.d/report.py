@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The figures of benchmarks as one page: `report.py FOLDER RESULTS` reads FOLDER/*.json and writes RESULTS/README.md and its plot.
+"""The figures of benchmarks as one page: `report.py FOLDER RESULTS` takes FOLDER/*.json into RESULTS, beside what was measured
+elsewhere and not again since, and writes RESULTS/README.md and its plot of all that is there.
 `report.py --machine FILE` writes where they are measured, before they are.
 
 A benchmark leaves {name, machine, peers, parameters, tables, targets}, as `testkit::bench::Report` does; those in Python do it
@@ -107,7 +108,12 @@ def main():
         pathlib.Path(sys.argv[2]).write_text(json.dumps(machine()))
         return
     folder, results = map(pathlib.Path, sys.argv[1:])
-    reports = [json.loads((folder / f"{name}.json").read_text()) for name in NAMES if (folder / f"{name}.json").exists()]
+    for name in NAMES:
+        if (folder / f"{name}.json").exists():
+            report = json.loads((folder / f"{name}.json").read_text())
+            report = {key: report[key] for key in ("name", "machine", "peers", "tables", "targets")}
+            (results / f"{name}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+    reports = [json.loads((results / f"{name}.json").read_text()) for name in NAMES if (results / f"{name}.json").exists()]
     plot(results / "targets.svg", reports)
     head = """# Figures
 
