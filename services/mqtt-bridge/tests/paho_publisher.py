@@ -13,8 +13,12 @@ def connect(protocol: int, name: str, will: bool) -> mqtt.Client:
     client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=f"{root}-{name}", protocol=protocol)
     if will:
         client.will_set(f"{root}/{name}/status", "offline", qos=1, retain=True)
+    # What is published before the broker has answered is in nobody's hands yet.
+    connected = threading.Event()
+    client.on_connect = lambda *_: connected.set()
     client.connect(broker.hostname, broker.port or 1883)
     client.loop_start()
+    assert connected.wait(30), f"{name} is not let in"
     return client
 
 
@@ -36,7 +40,8 @@ for protocol, name in ((mqtt.MQTTv311, "v311"), (mqtt.MQTTv5, "v5")):
         sent.append(client.publish(f"{root}/{name}/telemetry", payload, qos=qos))
     sent.append(client.publish(f"{root}/{name}/telemetry", '{"temperature": 23, "seq": 3}', qos=1, retain=True))
     for message in sent:
-        message.wait_for_publish(10)
+        message.wait_for_publish(30)
+        assert message.is_published(), f"{name} has no answer to a message"
     # Gone without a word, so that the broker publishes the will.
     client.loop_stop()
     client.socket().close()
