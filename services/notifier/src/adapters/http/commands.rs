@@ -18,14 +18,14 @@ use uuid::Uuid;
 use super::Api;
 use super::auth::Caller;
 use super::body;
-use super::events::{once, replayed};
+use super::events::{once, respond};
 use super::notifications::{id_of, read_cursor, write_cursor};
 use super::observe::RequestTrace;
 use super::parameters::Parameters;
 use super::problem::{Mistake, Problem};
 use super::schemas;
 use crate::adapters::command_document::{CommandDocument, CommandStateSymbol};
-use crate::adapters::db::{Answer, Ask, CommandFilter, Once};
+use crate::adapters::db::{Ask, CommandFilter, Once};
 use crate::adapters::examples;
 use crate::domain::access::{Principal, Scope};
 use crate::domain::course::CommandState;
@@ -121,19 +121,15 @@ pub(super) async fn ask(
         response.headers_mut().extend(location.map(|location| (header::LOCATION, location)));
         response
     };
-    match api.store.ask(ask, once, trace.0.as_ref(), &api.outgoing).await? {
-        Answer::New(answer) => {
-            let count = match ask {
-                Ask::Command(_) => 1,
-                Ask::Scene(running) => running.commands.len(),
-            };
-            metrics::counter("fieldwatch_commands_issued", &[("by", "api")]).inc_by(count as u64);
-            Ok(accepted(answer))
-        }
-        Answer::Again(answer) => Ok(replayed(accepted(answer))),
-        Answer::OtherBody => Err(Problem::key_reused()),
-        Answer::InFlight => Err(Problem::conflict("The same request is being worked on.")),
-    }
+    let issued = |answer| {
+        let count = match ask {
+            Ask::Command(_) => 1,
+            Ask::Scene(running) => running.commands.len(),
+        };
+        metrics::counter("fieldwatch_commands_issued", &[("by", "api")]).inc_by(count as u64);
+        accepted(answer)
+    };
+    respond(api.store.ask(ask, once, trace.0.as_ref(), &api.outgoing).await?, issued, accepted)
 }
 
 /// List commands, by `issued_at` and id, latest first.

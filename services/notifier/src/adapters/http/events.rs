@@ -7,8 +7,9 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
-use events::{Labels, Severity};
+use events::{Labels, Notification, Severity};
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use telemetry::metrics;
 use utoipa::ToSchema;
@@ -108,21 +109,30 @@ pub(super) async fn tell(
     given.finish()?;
     let once = once(&headers, &principal, &[&bytes])?;
     let told = told(body::read(&headers, &bytes)?, principal)?;
-    match api.store.tell(&told, once.as_ref(), &trace.cause(), trace.0, &api.outgoing).await? {
-        Answer::New(version) => {
-            metrics::counter("fieldwatch_notifications", &[("action", &version.change.action)]).inc();
-            Ok(versioned(&version))
+    let new = |version: Box<Notification>| {
+        metrics::counter("fieldwatch_notifications", &[("action", &version.change.action)]).inc();
+        versioned(&version)
+    };
+    let told = api.store.tell(&told, once.as_ref(), &trace.cause(), trace.0, &api.outgoing).await?;
+    respond(told, new, |answer| axum::Json(answer).into_response())
+}
+
+/// What a request that may come again is answered; the answer of the first time is marked as that.
+pub(super) fn respond<T>(
+    answer: Answer<T>,
+    new: impl FnOnce(T) -> Response,
+    again: impl FnOnce(Value) -> Response,
+) -> Result<Response, Problem> {
+    match answer {
+        Answer::New(effect) => Ok(new(effect)),
+        Answer::Again(answer) => {
+            let mut response = again(answer);
+            response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
+            Ok(response)
         }
-        Answer::Again(answer) => Ok(replayed(axum::Json(answer).into_response())),
         Answer::OtherBody => Err(Problem::key_reused()),
         Answer::InFlight => Err(Problem::conflict("The same request is being worked on.")),
     }
-}
-
-/// Marks an answer as that of the first time.
-pub(super) fn replayed(mut response: Response) -> Response {
-    response.headers_mut().insert("idempotency-replayed", HeaderValue::from_static("true"));
-    response
 }
 
 /// The request as it is known again: by its key and by what it asks for.
