@@ -59,7 +59,7 @@ impl Tenure {
     pub(crate) fn trusted(&self, (lane, lanes): (usize, usize), needed: Duration) -> Trust {
         let held = self.held();
         let mut leases = held.leases.trusted(Instant::now(), needed + self.config.clock_error);
-        leases.retain(|lease| lease.slot.0 as usize % lanes == lane);
+        leases.retain(|lease| lease.slot.lane(lanes) == lane);
         Trust { leases, generation: held.generation }
     }
 

@@ -1,7 +1,6 @@
 //! The shares of work that rows lie in.
 
 use std::fmt;
-use std::ops::BitOr;
 use std::str::FromStr;
 
 /// A set of the outbox's 64 slots. Written as hexadecimal bits.
@@ -21,14 +20,6 @@ impl Slots {
 
     pub fn contains(self, slot: u8) -> bool {
         self.0 & (1 << (slot & 63)) != 0
-    }
-}
-
-impl BitOr for Slots {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
     }
 }
 

@@ -22,6 +22,13 @@ pub struct Seen {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Slot(pub i16);
 
+impl Slot {
+    /// Which of so many lanes has its rows.
+    pub fn lane(self, lanes: usize) -> usize {
+        self.0 as usize % lanes
+    }
+}
+
 /// Grows with every change of a slot's owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Epoch(pub i64);

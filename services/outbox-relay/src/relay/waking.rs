@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::sleep;
 
 use super::Parts;
-use crate::domain::SLOTS;
+use crate::domain::{SLOTS, Slot};
 
 pub(super) async fn run(parts: Arc<Parts>) -> anyhow::Result<()> {
     if parts.config.relay.wake {
@@ -22,8 +22,9 @@ async fn listen(parts: &Parts) {
             Ok(mut wakes) => {
                 while let Ok(slots) = wakes.next().await {
                     let lanes = parts.wakes.len();
-                    let woken = |lane: &usize| (*lane..SLOTS).step_by(lanes).any(|slot| slots.contains(slot as u8));
-                    (0..lanes).filter(woken).for_each(|lane| parts.wakes[lane].notify_waiters());
+                    let rows = |slot: Slot| slots.contains(slot.0 as u8);
+                    let has_rows = |lane: &usize| (0..SLOTS as i16).map(Slot).any(|slot| slot.lane(lanes) == *lane && rows(slot));
+                    (0..lanes).filter(has_rows).for_each(|lane| parts.wakes[lane].notify_waiters());
                 }
             }
             // Whether Postgres is there is for others to say.

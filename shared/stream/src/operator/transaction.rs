@@ -44,10 +44,6 @@ struct Deliveries {
 }
 
 impl ClientContext for Deliveries {
-    fn stats_raw(&self, statistics: &[u8]) {
-        self.bootstrap.stats_raw(statistics);
-    }
-
     fn error(&self, error: KafkaError, reason: &str) {
         self.bootstrap.error(error, reason);
     }
