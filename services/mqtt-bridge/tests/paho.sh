@@ -31,8 +31,6 @@ through() (
     { name = \"telemetry\", filter = \"$name/+/telemetry\", payload = \"metrics\", device = \"topic:2\" },
     { name = \"status\", filter = \"$name/+/status\", payload = \"status\", device = \"topic:2\" }]"
   "$BIN/fieldctl" topics apply >/dev/null
-  # Until their partitions are led: this is about what MQTT clients say, not about topics that come into being meanwhile.
-  for topic in telemetry.readings.v1 telemetry.device-status.v1; do "$BIN/fieldctl" tail "$topic" --timeout 100ms; done
   "$BIN/mqtt-bridge" 2>/dev/null &
   bridge=$!
   forget() {

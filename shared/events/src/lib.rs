@@ -13,6 +13,7 @@ mod event;
 pub mod headers;
 pub mod identity;
 mod notification;
+pub mod partitioner;
 mod reading;
 mod seen;
 mod sensor_health;

@@ -14,6 +14,7 @@ mod consumer;
 pub mod decode;
 pub mod dlq;
 pub mod failure;
+mod introductions;
 pub mod operator;
 pub mod producer;
 mod record;

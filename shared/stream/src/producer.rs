@@ -13,12 +13,15 @@ use events::codec::Encoder;
 use events::headers::EventHeaders;
 use events::trace::TraceContext;
 use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _, PurgeConfig};
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer};
 use telemetry::metrics::{Counter, counter};
+use tokio::sync::oneshot;
 
 use crate::bootstrap::Bootstrap;
+use crate::introductions::Introductions;
 use crate::record::Cause;
 use crate::{Failure, KafkaConfig, Registry, registry};
 
@@ -29,7 +32,7 @@ const HEADERS: usize = 10;
 #[derive(Clone, Debug)]
 pub struct OutRecord {
     pub topic: String,
-    /// `None`: by key, `murmur2_random`.
+    /// `None`: by key ([`partition_of`](events::partitioner::partition_of)).
     pub partition: Option<i32>,
     pub key: Option<Vec<u8>>,
     pub value: Option<Vec<u8>>,
@@ -131,7 +134,6 @@ pub(crate) fn producer_config(kafka: &KafkaConfig, client_id: &str) -> Result<Cl
     config
         .set("enable.idempotence", "true")
         .set("acks", "all")
-        .set("partitioner", "murmur2_random")
         .set("compression.type", "lz4")
         .set("linger.ms", "1")
         .set("message.max.bytes", "1200000")
@@ -144,8 +146,46 @@ pub(crate) fn producer_config(kafka: &KafkaConfig, client_id: &str) -> Result<Cl
 /// An idempotent producer (`acks=all`); clones share it.
 #[derive(Clone)]
 pub struct Publisher {
-    producer: FutureProducer<Bootstrap>,
+    producer: Arc<ThreadedProducer<Deliveries, Introductions>>,
+    introductions: Introductions,
     delivered: Arc<std::sync::Mutex<HashMap<String, Counter>>>,
+}
+
+/// Partition and offset, or why there are none.
+type Report = Result<(i32, i64), KafkaError>;
+
+/// Hears how each record ended.
+struct Deliveries {
+    bootstrap: Bootstrap,
+    introductions: Introductions,
+}
+
+impl ClientContext for Deliveries {
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.bootstrap.stats_raw(statistics);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.bootstrap.error(error, reason);
+    }
+}
+
+impl ProducerContext<Introductions> for Deliveries {
+    type DeliveryOpaque = Box<oneshot::Sender<Report>>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, told: Self::DeliveryOpaque) {
+        let (message, report) = match result {
+            Ok(message) => (message, Ok((message.partition(), message.offset()))),
+            Err((error, message)) => (message, Err(error.clone())),
+        };
+        self.introductions.ended(message.topic(), Some(message.partition()), report.is_ok());
+        // Not everyone waits for the report.
+        let _ = told.send(report);
+    }
+
+    fn get_custom_partitioner(&self) -> Option<&Introductions> {
+        Some(&self.introductions)
+    }
 }
 
 /// A record that could not even be queued.
@@ -153,7 +193,8 @@ pub struct Publisher {
 pub struct NotQueued {
     pub record: OutRecord,
     pub failure: Failure,
-    /// The local queue is full: wait for deliveries, then try again.
+    /// The local queue is full, or this would be the partition's second record before its first is there: wait for
+    /// deliveries, then try again.
     pub full: bool,
 }
 
@@ -186,27 +227,38 @@ impl Publisher {
             GiveUp::After(timeout) => timeout.as_millis(),
         };
         config.set("message.timeout.ms", timeout.to_string());
-        let bootstrap = Bootstrap::default();
-        let producer: FutureProducer<Bootstrap> = Bootstrap::watch(&mut config).create_with_context(bootstrap.clone())?;
+        // Otherwise records without a key pass the partitioner by.
+        config.set("sticky.partitioning.linger.ms", "0");
+        let (bootstrap, introductions) = (Bootstrap::default(), Introductions::default());
+        let deliveries = Deliveries { bootstrap: bootstrap.clone(), introductions: introductions.clone() };
+        let producer: ThreadedProducer<Deliveries, Introductions> = Bootstrap::watch(&mut config).create_with_context(deliveries)?;
         bootstrap.attach(producer.client(), &config)?;
-        Ok(Self { producer, delivered: Arc::default() })
+        Ok(Self { producer: Arc::new(producer), introductions, delivered: Arc::default() })
     }
 
     /// Queues a record. Records of one key are delivered in the order they were queued.
     pub fn enqueue(&self, record: OutRecord) -> Result<Delivery, Box<NotQueued>> {
+        if !self.introductions.admits(&record.topic, record.partition) {
+            let failure = Failure::transient("the first record in its partition is under way");
+            return Err(Box::new(NotQueued { record, failure, full: true }));
+        }
         let OutRecord { topic, partition, key, value, headers } = record;
-        let mut future_record = FutureRecord::to(&topic);
-        future_record.headers = headers;
-        future_record.partition = partition;
-        future_record.key = key.as_deref();
-        future_record.payload = value.as_deref();
-        match self.producer.send_result(future_record) {
-            Ok(delivery) => Ok(Delivery { delivery, counter: self.counter(&topic) }),
-            Err((error, refused)) => {
-                let full = error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull);
-                let headers = refused.headers;
-                let record = OutRecord { topic: topic.clone(), partition, key: key.clone(), value: value.clone(), headers };
-                Err(Box::new(NotQueued { record, failure: error.into(), full }))
+        let (told, report) = oneshot::channel();
+        let mut out: BaseRecord<'_, [u8], [u8], _> = BaseRecord::with_opaque_to(&topic, Box::new(told));
+        out.headers = headers;
+        out.partition = partition;
+        out.key = key.as_deref();
+        out.payload = value.as_deref();
+        match self.producer.send(out) {
+            Ok(()) => Ok(Delivery { report, counter: self.counter(&topic) }),
+            Err((error, BaseRecord { headers, .. })) => {
+                self.introductions.ended(&topic, partition, false);
+                let full = match error.rdkafka_error_code() {
+                    Some(RDKafkaErrorCode::QueueFull) => true,
+                    Some(RDKafkaErrorCode::UnknownPartition) => partition.is_none(),
+                    _ => false,
+                };
+                Err(Box::new(NotQueued { record: OutRecord { topic, partition, key, value, headers }, failure: error.into(), full }))
             }
         }
     }
@@ -264,7 +316,7 @@ impl Publisher {
 
 /// Resolves to partition and offset once Kafka acknowledged.
 pub struct Delivery {
-    delivery: rdkafka::producer::DeliveryFuture,
+    report: oneshot::Receiver<Report>,
     counter: Counter,
 }
 
@@ -272,12 +324,12 @@ impl Future for Delivery {
     type Output = Result<(i32, i64), Failure>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.delivery).poll(context).map(|report| match report {
-            Ok(Ok(delivered)) => {
+        Pin::new(&mut self.report).poll(context).map(|report| match report {
+            Ok(Ok(place)) => {
                 self.counter.inc();
-                Ok((delivered.partition, delivered.offset))
+                Ok(place)
             }
-            Ok(Err((error, _))) => Err(error.into()),
+            Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(Failure::from(KafkaError::Canceled)),
         })
     }

@@ -1,5 +1,6 @@
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 /// The one broker.
 const BROKER: i32 = 1;
@@ -22,6 +23,12 @@ impl MockKafka {
     /// Answers every request so much later.
     pub fn slow(&self, by: std::time::Duration) {
         self.0.broker_round_trip_time(BROKER, by).expect("the broker slows down");
+    }
+
+    /// Refuses so many batches, as a broker that does not lead a partition yet.
+    pub fn leads_after(&self, batches: usize) {
+        let not_yet = vec![RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION; batches];
+        self.0.request_errors(RDKafkaApiKey::Produce, &not_yet);
     }
 
     /// Every connection breaks and none is taken; what was acknowledged stays.

@@ -4,7 +4,7 @@
 //! readings a second gives what it costs to be there and what each reading adds. Memory for a device is a bound and no measurement: of
 //! the detector what `scripts/bench anomaly` holds it to, of the others what their state takes, with room.
 
-use super::partitioner::partition_of;
+use events::partitioner::partition_of;
 
 /// A core is planned to be used so far: the rest is for peaks, and for catching up after a stop.
 const USED: f64 = 0.6;

@@ -9,7 +9,6 @@ pub(crate) mod fleet;
 pub(crate) mod instant;
 pub(crate) mod outcome;
 pub(crate) mod pace;
-pub(crate) mod partitioner;
 pub(crate) mod payload;
 pub(crate) mod percentile;
 pub(crate) mod probe_plan;

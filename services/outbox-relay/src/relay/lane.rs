@@ -39,7 +39,6 @@ pub(super) async fn run(parts: Arc<Parts>, lane: usize, check: HealthCheck) -> a
     let (mut failures, mut outcome) = (0, Ok(()));
     // A wake began what is being worked on.
     let mut announced = false;
-    check.ready();
     while outcome.is_ok() && !stop.is_cancelled() {
         check.beat();
         // Before the round: a wake that comes while it reads is not lost.
@@ -49,6 +48,7 @@ pub(super) async fn run(parts: Arc<Parts>, lane: usize, check: HealthCheck) -> a
         let pause = match lane.round(announced).await {
             Ok(pause) => {
                 failures = 0;
+                check.ready();
                 pause
             }
             Err(trouble) => {

@@ -33,6 +33,8 @@ async fn a_wake_is_for_the_lane_that_has_the_rows() {
     let fixture = Fixture::new().await;
     let relay = fixture.relay(&ASLEEP).await;
     fixture.until_shares(&[64]).await;
+    // Every lane has looked once, and from now on looks only when it is woken.
+    relay.until_ready().await;
     // A row for each lane; an aggregate's name says nothing of its slot.
     let mut slots = [Slots::default(); LANES as usize];
     for n in 0.. {

@@ -6,6 +6,7 @@ mod beside;
 mod busy;
 mod driver;
 mod fuzz;
+mod introductions;
 mod operator;
 mod side_by_side;
 mod sink;

@@ -14,7 +14,7 @@ use service::sealing::SealingKeys;
 use stream::source::{Acknowledge, Keeper, Keeping, Message, Reader, Source, SourceStatus, Trail, source};
 use stream::spool::{Spool, SpoolLimits};
 use stream::{Failure, KafkaConfig, OutRecord, Poison};
-use testkit::{Kit, capture, eventually};
+use testkit::{Kit, MockKafka, capture, eventually};
 use tokio::sync::watch;
 
 const PARTITIONS: i32 = 3;
@@ -197,14 +197,22 @@ async fn messages_are_acknowledged_in_the_order_they_came_after_all_their_record
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_acknowledged_while_kafka_is_away_and_what_is_taken_stays_bounded() {
-    let kit = Kit::with_topics(&[topics::READINGS]).await;
-    let line = Line::start(&away(&kit), |_| 1, 1_000, None);
-    for number in 0..10 {
+    const KEYS: usize = 7;
+    let mock = MockKafka::start(topics::READINGS);
+    let kafka = KafkaConfig { brokers: mock.brokers(), topic_prefix: String::new(), ..testkit::kafka_config() };
+    let line = Line::start(&kafka, |_| 1, 1_000, None);
+    for number in 0..KEYS {
         line.take(number).await;
     }
-    assert!(tokio::time::timeout(Duration::from_millis(300), line.take(10)).await.is_err(), "the bound of 1,000 bytes is reached");
+    // Nor is more taken than the first of each partition before they are there.
+    line.until_acknowledged(KEYS).await;
+    mock.down();
+    for number in KEYS..KEYS + 10 {
+        line.take(number).await;
+    }
+    assert!(tokio::time::timeout(Duration::from_millis(300), line.take(KEYS + 10)).await.is_err(), "the bound of 1,000 bytes is reached");
     assert_eq!(line.source.bytes_in_flight(), 1_000);
-    assert!(line.acknowledged().is_empty());
+    assert_eq!(line.acknowledged().len(), KEYS);
     line.keeper.abort();
 }
 

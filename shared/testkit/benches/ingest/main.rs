@@ -188,9 +188,14 @@ async fn without_bridge(arguments: &Arguments, rate: usize) -> Percentiles {
     let producing = std::thread::spawn(move || {
         steadily(rate, count, |message| {
             let device = format!("sensor-{}", message % 100);
-            let record = OutRecord::new(&topic, Some(device.clone().into_bytes()), Some(payload(&device).into_bytes()));
             let now = Timestamp::from(SystemTime::now()).to_string();
-            drop(producer.enqueue(record.header("ce_time", Some(now.as_bytes()))).map_err(|refused| refused.failure).expect("room"));
+            let mut record = OutRecord::new(&topic, Some(device.clone().into_bytes()), Some(payload(&device).into_bytes()));
+            record.add_header("ce_time", Some(now.as_bytes()));
+            while let Err(refused) = producer.enqueue(record) {
+                assert!(refused.full, "{}", refused.failure);
+                record = refused.record;
+                std::thread::yield_now();
+            }
         });
         producer
     });

@@ -43,7 +43,7 @@ async fn batch(pool: &PgPool, publisher: &Publisher, after: i64, until: i64) -> 
         let record =
             OutRecord::new(row.get::<String, _>("topic"), Some(row.get::<&str, _>("aggregate_id").into()), Some(row.get("payload")));
         let record = headers.iter().fold(record, |record, (name, value)| record.header(name, Some(value.as_bytes())));
-        deliveries.push(publisher.enqueue(record).map_err(|refused| refused.failure).unwrap());
+        deliveries.push(publisher.enqueue_when_room(record).await.unwrap());
     }
     for delivery in deliveries {
         delivery.await.unwrap();

@@ -1,7 +1,7 @@
-//! Which partition a key goes to: Kafka's default partitioner for keyed records (`murmur2`), as every producer of the suite has it.
+//! Which partition a key goes to: Kafka's default partitioner for keyed records (`murmur2`).
 
 /// The partition of `key` among `partitions`.
-pub(crate) fn partition_of(key: &[u8], partitions: u32) -> u32 {
+pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
     (murmur2(key) & 0x7fff_ffff) % partitions
 }
 
