@@ -20,9 +20,13 @@ async fn a_group_is_told_of_once_by_two_replicas_and_of_its_end_once() {
     let world = World::new().await;
     let (replica, other) = (world.start().await, world.start().await);
     let endpoint = Endpoint::start().await;
-    let secret = endpoint.configure(&replica, quickly()).await;
+    let mut routes = quickly();
+    routes["group_wait"] = json!("1h");
+    let secret = endpoint.configure(&replica, routes).await;
     let alerts = [firing("sensor-01"), firing("sensor-02"), firing("sensor-03")];
     world.alerts(&alerts, 3).await;
+    eventually("all are in the group", || async { (world.count("delivery_member").await == 3).then_some(()) }).await;
+    sqlx::query("UPDATE delivery_group SET next_flush_at = now()").execute(&world.pool).await.unwrap();
     let told = endpoint.deliveries(1).await.remove(0);
     assert_eq!(told.devices(), ["sensor-01", "sensor-02", "sensor-03"]);
     let body = told.json();
