@@ -9,7 +9,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use events::partitioner::partition_of;
@@ -20,13 +20,10 @@ const REMEMBERED: Duration = Duration::from_hours(1);
 /// No partition: librdkafka refuses the record, and whoever sent it has it back.
 const NOT_NOW: i32 = i32::MAX;
 
-/// Who has met the producer; clones share it. It chooses the partitions (`murmur2`; any for a record without a key), for they
-/// are known no sooner.
-#[derive(Clone, Default)]
-pub(crate) struct Introductions(Arc<Shared>);
-
+/// Who has met the producer. It chooses the partitions (`murmur2`; any for a record without a key), for they are known no
+/// sooner.
 #[derive(Default)]
-struct Shared {
+pub(crate) struct Introductions {
     topics: Mutex<HashMap<String, Topic>>,
     /// First records under way: most of the time there are none.
     under_way: AtomicUsize,
@@ -85,31 +82,31 @@ impl Introductions {
             Some(partition) => topic.partitions.entry(partition).or_default(),
             None => &mut topic.known,
         };
-        acquaintance.admits(Instant::now(), &self.0.under_way)
+        acquaintance.admits(Instant::now(), &self.under_way)
     }
 
     /// Whether Kafka has what was admitted.
     pub(crate) fn ended(&self, topic: &str, partition: Option<i32>, well: bool) {
-        if self.0.under_way.load(Ordering::SeqCst) == 0 {
+        if self.under_way.load(Ordering::SeqCst) == 0 {
             return;
         }
         if let Some(topic) = self.topics().get_mut(topic) {
-            topic.known.ended(well, &self.0.under_way);
+            topic.known.ended(well, &self.under_way);
             if let Some(acquaintance) = partition.and_then(|partition| topic.partitions.get_mut(&partition)) {
-                acquaintance.ended(well, &self.0.under_way);
+                acquaintance.ended(well, &self.under_way);
             }
         }
     }
 
     fn topics(&self) -> MutexGuard<'_, HashMap<String, Topic>> {
-        self.0.topics.lock().unwrap_or_else(PoisonError::into_inner)
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Partitioner for Introductions {
     fn partition(&self, topic: &str, key: Option<&[u8]>, partitions: i32, _is_available: impl Fn(i32) -> bool) -> i32 {
         let count = partitions.unsigned_abs().max(1);
-        let any = || self.0.keyless.fetch_add(1, Ordering::Relaxed) % count;
+        let any = || self.keyless.fetch_add(1, Ordering::Relaxed) % count;
         let partition = key.map_or_else(any, |key| partition_of(key, count)) as i32;
         if self.admits(topic, Some(partition)) { partition } else { NOT_NOW }
     }

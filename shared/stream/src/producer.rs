@@ -147,7 +147,6 @@ pub(crate) fn producer_config(kafka: &KafkaConfig, client_id: &str) -> Result<Cl
 #[derive(Clone)]
 pub struct Publisher {
     producer: Arc<ThreadedProducer<Deliveries, Introductions>>,
-    introductions: Introductions,
     delivered: Arc<std::sync::Mutex<HashMap<String, Counter>>>,
 }
 
@@ -155,6 +154,7 @@ pub struct Publisher {
 type Report = Result<(i32, i64), KafkaError>;
 
 /// Hears how each record ended.
+#[derive(Default)]
 struct Deliveries {
     bootstrap: Bootstrap,
     introductions: Introductions,
@@ -229,16 +229,16 @@ impl Publisher {
         config.set("message.timeout.ms", timeout.to_string());
         // Otherwise records without a key pass the partitioner by.
         config.set("sticky.partitioning.linger.ms", "0");
-        let (bootstrap, introductions) = (Bootstrap::default(), Introductions::default());
-        let deliveries = Deliveries { bootstrap: bootstrap.clone(), introductions: introductions.clone() };
-        let producer: ThreadedProducer<Deliveries, Introductions> = Bootstrap::watch(&mut config).create_with_context(deliveries)?;
-        bootstrap.attach(producer.client(), &config)?;
-        Ok(Self { producer: Arc::new(producer), introductions, delivered: Arc::default() })
+        let producer: ThreadedProducer<Deliveries, Introductions> =
+            Bootstrap::watch(&mut config).create_with_context(Deliveries::default())?;
+        producer.context().bootstrap.attach(producer.client(), &config)?;
+        Ok(Self { producer: Arc::new(producer), delivered: Arc::default() })
     }
 
     /// Queues a record. Records of one key are delivered in the order they were queued.
     pub fn enqueue(&self, record: OutRecord) -> Result<Delivery, Box<NotQueued>> {
-        if !self.introductions.admits(&record.topic, record.partition) {
+        let introductions = &self.producer.context().introductions;
+        if !introductions.admits(&record.topic, record.partition) {
             let failure = Failure::transient("the first record in its partition is under way");
             return Err(Box::new(NotQueued { record, failure, full: true }));
         }
@@ -252,7 +252,7 @@ impl Publisher {
         match self.producer.send(out) {
             Ok(()) => Ok(Delivery { report, counter: self.counter(&topic) }),
             Err((error, BaseRecord { headers, .. })) => {
-                self.introductions.ended(&topic, partition, false);
+                introductions.ended(&topic, partition, false);
                 let full = match error.rdkafka_error_code() {
                     Some(RDKafkaErrorCode::QueueFull) => true,
                     Some(RDKafkaErrorCode::UnknownPartition) => partition.is_none(),

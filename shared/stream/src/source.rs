@@ -3,7 +3,8 @@
 //!
 //! Guarantees: records of one key reach Kafka in the order their messages came, through the spool too: whatever came
 //! while something waits on disk goes behind it. In flight is bounded in bytes and in records: [`Source::accept`] waits
-//! at the bound, and before the first record of a partition is with Kafka. Refuses: to acknowledge while Kafka is away and the spool full; to drop a message somebody waits for.
+//! at the bound, and before the first record of a partition is with Kafka. Refuses: to acknowledge while Kafka is away and
+//! the spool full; to drop a message somebody waits for.
 
 mod drain;
 mod keeper;

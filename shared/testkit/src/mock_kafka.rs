@@ -1,9 +1,18 @@
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
+use stream::KafkaConfig;
+
+use crate::kafka_config;
 
 /// The one broker.
 const BROKER: i32 = 1;
+const PARTITIONS: i32 = 3;
 
 /// librdkafka's own cluster, inside the test: for what a real broker shared by all tests cannot do on demand.
 pub struct MockKafka(MockCluster<'static, DefaultProducerContext>);
@@ -12,7 +21,7 @@ impl MockKafka {
     /// With `topic`, of three partitions.
     pub fn start(topic: &str) -> Self {
         let cluster = MockCluster::new(BROKER).expect("a cluster");
-        cluster.create_topic(topic, 3, 1).expect("a topic");
+        cluster.create_topic(topic, PARTITIONS, 1).expect("a topic");
         Self(cluster)
     }
 
@@ -20,8 +29,33 @@ impl MockKafka {
         self.0.bootstrap_servers()
     }
 
+    pub fn config(&self) -> KafkaConfig {
+        KafkaConfig { brokers: self.brokers(), ..kafka_config() }
+    }
+
+    /// All values in a topic, those of a partition in their order.
+    pub fn values(&self, topic: &str) -> Vec<Vec<u8>> {
+        let config = [("bootstrap.servers", self.brokers().as_str()), ("group.id", "values"), ("enable.partition.eof", "true")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let consumer: BaseConsumer = config.into_iter().collect::<ClientConfig>().create().expect("a consumer");
+        let mut partitions = TopicPartitionList::new();
+        for partition in 0..PARTITIONS {
+            partitions.add_partition_offset(topic, partition, Offset::Beginning).expect("a partition");
+        }
+        consumer.assign(&partitions).expect("partitions are assigned");
+        let (mut values, mut ended) = (Vec::new(), 0);
+        while ended < PARTITIONS {
+            match consumer.poll(Duration::from_secs(10)).expect("the partitions have an end") {
+                Ok(record) => values.push(record.payload().expect("a value").to_vec()),
+                Err(KafkaError::PartitionEOF(_)) => ended += 1,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        values
+    }
+
     /// Answers every request so much later.
-    pub fn slow(&self, by: std::time::Duration) {
+    pub fn slow(&self, by: Duration) {
         self.0.broker_round_trip_time(BROKER, by).expect("the broker slows down");
     }
 

@@ -6,18 +6,12 @@ use std::time::{Duration, Instant};
 use events::topics;
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
-use rdkafka::mocking::MockCluster;
-use rdkafka::{ClientConfig, Message as _, Offset, TopicPartitionList};
 use service::sealing::SealingKeys;
 use stream::source::{Acknowledge, Keeper, Keeping, Message, Reader, Source, SourceStatus, Trail, source};
 use stream::spool::{Spool, SpoolLimits};
 use stream::{Failure, KafkaConfig, OutRecord, Poison};
 use testkit::{Kit, MockKafka, capture, eventually};
 use tokio::sync::watch;
-
-const PARTITIONS: i32 = 3;
 
 /// Message `number` becomes `number % 4` records, or one that Kafka will not have.
 #[derive(Debug)]
@@ -157,28 +151,6 @@ fn by_key(values: impl Iterator<Item = Vec<u8>>) -> Vec<Vec<usize>> {
     keys
 }
 
-/// All values in a topic of the mock cluster.
-fn values(kafka: &KafkaConfig) -> Vec<Vec<u8>> {
-    let topic = kafka.prefixed(topics::READINGS);
-    let config = [("bootstrap.servers", kafka.brokers.as_str()), ("group.id", "values"), ("enable.partition.eof", "true")]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()));
-    let consumer: BaseConsumer = config.into_iter().collect::<ClientConfig>().create().unwrap();
-    let mut partitions = TopicPartitionList::new();
-    for partition in 0..PARTITIONS {
-        partitions.add_partition_offset(&topic, partition, Offset::Beginning).unwrap();
-    }
-    consumer.assign(&partitions).unwrap();
-    let (mut values, mut ended) = (Vec::new(), 0);
-    while ended < PARTITIONS {
-        match consumer.poll(Duration::from_secs(10)).expect("the partitions have an end") {
-            Ok(record) => values.push(record.payload().unwrap().to_vec()),
-            Err(KafkaError::PartitionEOF(_)) => ended += 1,
-            Err(error) => panic!("{error}"),
-        }
-    }
-    values
-}
-
 fn every(count: usize) -> Vec<Vec<usize>> {
     (0..7).map(|key| (0..count).filter(|number| number % 7 == key).collect()).collect()
 }
@@ -199,12 +171,10 @@ async fn messages_are_acknowledged_in_the_order_they_came_after_all_their_record
 async fn nothing_is_acknowledged_while_kafka_is_away_and_what_is_taken_stays_bounded() {
     const KEYS: usize = 7;
     let mock = MockKafka::start(topics::READINGS);
-    let kafka = KafkaConfig { brokers: mock.brokers(), topic_prefix: String::new(), ..testkit::kafka_config() };
-    let line = Line::start(&kafka, |_| 1, 1_000, None);
+    let line = Line::start(&mock.config(), |_| 1, 1_000, None);
     for number in 0..KEYS {
         line.take(number).await;
     }
-    // Nor is more taken than the first of each partition before they are there.
     line.until_acknowledged(KEYS).await;
     mock.down();
     for number in KEYS..KEYS + 10 {
@@ -213,6 +183,17 @@ async fn nothing_is_acknowledged_while_kafka_is_away_and_what_is_taken_stays_bou
     assert!(tokio::time::timeout(Duration::from_millis(300), line.take(KEYS + 10)).await.is_err(), "the bound of 1,000 bytes is reached");
     assert_eq!(line.source.bytes_in_flight(), 1_000);
     assert_eq!(line.acknowledged().len(), KEYS);
+    line.keeper.abort();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_kafka_that_was_never_there_no_more_is_taken_than_the_first() {
+    let kit = Kit::with_topics(&[topics::READINGS]).await;
+    let line = Line::start(&away(&kit), |_| 1, 1_000, None);
+    line.take(0).await;
+    assert!(tokio::time::timeout(Duration::from_millis(300), line.take(1)).await.is_err(), "the first record is under way");
+    assert_eq!(line.source.bytes_in_flight(), 100);
+    assert!(line.acknowledged().is_empty());
     line.keeper.abort();
 }
 
@@ -288,11 +269,9 @@ async fn a_full_spool_stops_acknowledging_and_drops_only_what_nobody_waits_for()
 async fn a_kafka_that_goes_and_comes_back_loses_nothing_and_reorders_nothing() {
     for seed in testkit::seeds() {
         let mut random = StdRng::seed_from_u64(seed);
-        let cluster = MockCluster::new(1).unwrap();
-        let kafka = KafkaConfig { brokers: cluster.bootstrap_servers(), topic_prefix: String::new(), ..testkit::kafka_config() };
-        cluster.create_topic(topics::READINGS, PARTITIONS, 1).unwrap();
+        let mock = MockKafka::start(topics::READINGS);
         let folder = tempfile::tempdir().unwrap();
-        let mut line = Line::start(&kafka, |_| 1, 20_000, Some(keeping(folder.path(), 1 << 20)));
+        let mut line = Line::start(&mock.config(), |_| 1, 20_000, Some(keeping(folder.path(), 1 << 20)));
         let mut number = 0;
         for away in 0..3 {
             line.until_status("messages go to Kafka directly", |status| !status.spooling).await;
@@ -300,14 +279,14 @@ async fn a_kafka_that_goes_and_comes_back_loses_nothing_and_reorders_nothing() {
             // Beyond what may be in flight: the rest is only taken when the first is on disk.
             while number < goes_at + 500 {
                 if number == goes_at {
-                    cluster.broker_down(1).unwrap();
+                    mock.down();
                 }
                 line.take(number).await;
                 number += 1;
             }
             line.until_status("messages go to disk", |status| status.spooling && status.messages > 0).await;
             line.until_acknowledged(number).await;
-            cluster.broker_up(1).unwrap();
+            mock.up();
             // While the disk is read, and after.
             for _ in 0..random.random_range(1..2_000) {
                 line.take(number).await;
@@ -318,7 +297,7 @@ async fn a_kafka_that_goes_and_comes_back_loses_nothing_and_reorders_nothing() {
         }
         line.until_status("the disk is empty", |status| !status.spooling && status.messages == 0).await;
         line.stop().await;
-        let values = values(&kafka);
+        let values = mock.values(topics::READINGS);
         eprintln!("seed {seed}: {} of {number} came twice", values.len().saturating_sub(number));
         assert_eq!(by_key(values.into_iter()), every(number));
     }

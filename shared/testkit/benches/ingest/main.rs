@@ -185,17 +185,13 @@ async fn without_bridge(arguments: &Arguments, rate: usize) -> Percentiles {
     readings.resume();
     let producer = stream::Publisher::connect(&kit.kafka, "bare", GiveUp::Never).expect("a producer");
     let (count, topic) = (rate * arguments.seconds, kit.kafka.prefixed(topics::READINGS));
+    let runtime = tokio::runtime::Handle::current();
     let producing = std::thread::spawn(move || {
         steadily(rate, count, |message| {
             let device = format!("sensor-{}", message % 100);
             let now = Timestamp::from(SystemTime::now()).to_string();
-            let mut record = OutRecord::new(&topic, Some(device.clone().into_bytes()), Some(payload(&device).into_bytes()));
-            record.add_header("ce_time", Some(now.as_bytes()));
-            while let Err(refused) = producer.enqueue(record) {
-                assert!(refused.full, "{}", refused.failure);
-                record = refused.record;
-                std::thread::yield_now();
-            }
+            let record = OutRecord::new(&topic, Some(device.clone().into_bytes()), Some(payload(&device).into_bytes()));
+            drop(runtime.block_on(producer.enqueue_when_room(record.header("ce_time", Some(now.as_bytes())))).expect("room"));
         });
         producer
     });
