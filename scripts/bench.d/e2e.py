@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints what `fieldctl probe` found at each rate beside what is to be reached, and from the collector's spans where the time goes.
 
-FOLDER holds RATE.json of each run and, from one with a collector, spans.jsonl.
+FOLDER holds RATE.json of each run, crowded.json of one with more alerts a second and, from one with a collector, spans.jsonl.
 """
 
 import collections
@@ -61,19 +61,28 @@ def cores(folder, rate):
         yield name, (after["seconds"][name] - before["seconds"][name]) / seconds, process["cores"]
 
 
+def row(report):
+    latency = [report["publish_to_sse_ms"][name] for name in ("p50", "p99", "p999", "max")]
+    seconds = report["seconds"]
+    return [report["readings"] / seconds, report["alerts"] / seconds, f"{report['seen']:,} of {report['alerts']:,}", *latency]
+
+
 def main():
     folder, output = map(pathlib.Path, sys.argv[1:])
     rows, busy, targets = [], [], []
     for rate, report in rates(folder).items():
-        latency = [report["publish_to_sse_ms"][name] for name in ("p50", "p99", "p999", "max")]
-        rows.append([report["readings"] / report["seconds"], f"{report['seen']:,} of {report['alerts']:,}", *latency])
+        rows.append(row(report))
         busy += [[name, rate, *found] for name, *found in cores(folder, rate)]
         targets.append(at_least(f"alerts seen at {rate:,}/s", report["alerts"], report["seen"]))
-        for name, wanted, found in zip(("p50", "p99"), LIMITS.get(rate, ()), latency):
+        for name, wanted, found in zip(("p50", "p99"), LIMITS.get(rate, ()), rows[-1][3:]):
             if wanted:
                 targets.append(at_most(f"publish to event at {rate:,}/s, {name} ms", wanted, found))
+    crowded = json.loads((folder / "crowded.json").read_text())
+    rows.append(row(crowded))
+    targets.append(at_least("alerts seen where they are crowded", crowded["alerts"], crowded["seen"]))
+    columns = ["readings/s", "alerts/s", "alerts seen", "p50", "p99", "p99.9", "max"]
     tables = [
-        {"title": "Publish to event, ms", "columns": ["readings/s", "alerts seen", "p50", "p99", "p99.9", "max"], "rows": rows},
+        {"title": "Publish to event, ms", "columns": columns, "rows": rows},
         {"title": "Cores busy, beside `fieldctl plan`", "columns": ["", "readings/s", "busy", "planned"], "rows": busy},
     ]
     spans = folder / "spans.jsonl"

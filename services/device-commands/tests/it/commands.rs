@@ -152,6 +152,38 @@ async fn other_tenants_devices_unknown_ones_and_what_makes_no_sense_stop_nobody(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_failed_three_times_is_refused_until_a_trial_succeeds() {
+    let kit = Kit::with_topics(&TOPICS).await;
+    let service = start_with(&kit, &[("DEVICE_COMMANDS__BREAKER__OPEN", "10s")]).await;
+    let mut results = capture(&kit, topics::COMMAND_RESULTS);
+    heard(&kit, &mut results, 1, report("lamp-1", false, None, None, now())).await;
+    for (id, breaker) in [(1, BreakerState::Closed), (2, BreakerState::Closed), (3, BreakerState::Open)] {
+        kit.publish(&[switch(id, "lamp-1", true)]).await;
+        assert_eq!(outcome(&results.events(1).await[0]), (id, CommandOutcome::Accepted, 1));
+        kit.publish(&[report("lamp-1", false, Some(id), Some("stuck"), now())]).await;
+        let failed: CommandResult = results.events(1).await.remove(0);
+        assert_eq!((outcome(&failed).0, failed.outcome, failed.breaker), (id, CommandOutcome::Failed, breaker));
+    }
+    // A person who tries again and again.
+    let mut refused = 0;
+    let trial: CommandResult = loop {
+        kit.publish(&[switch(4 + refused, "lamp-1", true)]).await;
+        let result: CommandResult = results.events(1).await.remove(0);
+        if result.outcome != CommandOutcome::Refused {
+            break result;
+        }
+        assert!(result.detail.starts_with("breaker-open until "), "{}", result.detail);
+        refused += 1;
+    };
+    assert!(refused > 0);
+    assert_eq!((outcome(&trial), trial.breaker), ((4 + refused, CommandOutcome::Accepted, 1), BreakerState::HalfOpen));
+    kit.publish(&[report("lamp-1", true, Some(4 + refused), None, now())]).await;
+    let verified: CommandResult = results.events(1).await.remove(0);
+    assert_eq!((verified.outcome, verified.breaker), (CommandOutcome::Verified, BreakerState::Closed));
+    service.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_tell_of_results_and_of_what_is_not_closed_or_not_ended() {
     let kit = Kit::with_topics(&TOPICS).await;
     let service =
