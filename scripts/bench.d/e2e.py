@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints what `fieldctl probe` found at each rate beside what is to be reached, and from the collector's spans where the time goes.
 
-FOLDER holds RATE.json of each run, crowded.json of one with more alerts a second and, from one with a collector, spans.jsonl.
+FOLDER holds RUN.json, before-, after- and plan-RUN.json of each run and, from one with a collector, spans.jsonl.
 """
 
 import collections
@@ -12,17 +12,18 @@ import sys
 
 from report import at_least, at_most, markdown, write
 
-# Milliseconds from publish to event, p50 and p99, by readings a second.
-LIMITS = {1_000: (20, 60), 5_000: (None, 100)}
+# Milliseconds from publish to event, p50 and p99, by run.
+LIMITS = {"1000": (20, 60), "5000": (None, 100)}
 
 
 def percentile(values, share):
     return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
-def rates(folder):
-    found = {int(file.stem): json.loads(file.read_text()) for file in folder.glob("[0-9]*.json")}
-    return dict(sorted(found.items()))
+def runs(folder):
+    """By name: rates, and `crowded`."""
+    names = [*sorted((file.stem for file in folder.glob("[0-9]*.json")), key=int), "crowded"]
+    return [(name, json.loads((folder / f"{name}.json").read_text())) for name in names]
 
 
 def stages(file):
@@ -52,13 +53,14 @@ def stages(file):
     return whole, sorted(found.items(), key=lambda item: statistics.median(item[1][0]))
 
 
-def cores(folder, rate):
-    """Of each process that `fieldctl plan` plans for: cores it was busy with, and cores planned."""
-    before, after, plan = (json.loads((folder / f"{what}-{rate}.json").read_text()) for what in ("before", "after", "plan"))
+def cores(folder, run):
+    """Of each process that `fieldctl plan` plans for: readings and alerts a second, cores it was busy with, and cores planned."""
+    before, after, plan = (json.loads((folder / f"{what}-{run}.json").read_text()) for what in ("before", "after", "plan"))
     seconds = after["at"] - before["at"]
     for process in plan["processes"]:
         name = process["name"]
-        yield name, (after["seconds"][name] - before["seconds"][name]) / seconds, process["cores"]
+        busy = (after["seconds"][name] - before["seconds"][name]) / seconds
+        yield [name, plan["rate"], plan["alerts"], busy, process["cores"]]
 
 
 def row(report):
@@ -70,20 +72,18 @@ def row(report):
 def main():
     folder, output = map(pathlib.Path, sys.argv[1:])
     rows, busy, targets = [], [], []
-    for rate, report in rates(folder).items():
+    for run, report in runs(folder):
         rows.append(row(report))
-        busy += [[name, rate, *found] for name, *found in cores(folder, rate)]
-        targets.append(at_least(f"alerts seen at {rate:,}/s", report["alerts"], report["seen"]))
-        for name, wanted, found in zip(("p50", "p99"), LIMITS.get(rate, ()), rows[-1][3:]):
+        busy += cores(folder, run)
+        what = f"at {int(run):,}/s" if run.isdigit() else "where they are crowded"
+        targets.append(at_least(f"alerts seen {what}", report["alerts"], report["seen"]))
+        for name, wanted, found in zip(("p50", "p99"), LIMITS.get(run, ()), rows[-1][3:]):
             if wanted:
-                targets.append(at_most(f"publish to event at {rate:,}/s, {name} ms", wanted, found))
-    crowded = json.loads((folder / "crowded.json").read_text())
-    rows.append(row(crowded))
-    targets.append(at_least("alerts seen where they are crowded", crowded["alerts"], crowded["seen"]))
+                targets.append(at_most(f"publish to event {what}, {name} ms", wanted, found))
     columns = ["readings/s", "alerts/s", "alerts seen", "p50", "p99", "p99.9", "max"]
     tables = [
         {"title": "Publish to event, ms", "columns": columns, "rows": rows},
-        {"title": "Cores busy, beside `fieldctl plan`", "columns": ["", "readings/s", "busy", "planned"], "rows": busy},
+        {"title": "Cores busy, beside `fieldctl plan`", "columns": ["", "readings/s", "alerts/s", "busy", "planned"], "rows": busy},
     ]
     spans = folder / "spans.jsonl"
     if spans.exists():

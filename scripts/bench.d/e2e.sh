@@ -26,13 +26,10 @@ bench() {
   probe 3000 "$((seconds > 30 ? 60 : 10))" 3000 >/dev/null
   for rate in "${rates[@]}"; do
     say "  $rate readings a second for $seconds s"
-    "$BENCHES/processes.py" "$PIDS" "$results/before-$rate.json"
-    probe "$rate" "$seconds" "$alerts" >"$results/$rate.json" || warn "not every alert came"
-    "$BENCHES/processes.py" "$PIDS" "$results/after-$rate.json"
-    fieldctl plan --devices 500 --rate "$rate" --json >"$results/plan-$rate.json" || true
+    run "$rate" "$rate" "$seconds"
   done
   say "  ${rates[0]} readings a second, the same alerts in a third of the time"
-  probe "${rates[0]}" $((seconds / 3)) "$alerts" >"$results/crowded.json" || warn "not every alert came"
+  run crowded "${rates[0]}" $((seconds / 3))
   if build_collector; then
     stop_services
     start_collector
@@ -46,6 +43,15 @@ bench() {
     warn "the collector cannot be had: where the time goes is not shown"
   fi
   "$BENCHES/e2e.py" "$results" "$ROOT/target/bench/e2e.json"
+}
+
+# run NAME RATE SECONDS: what comes, what it costs, and what was planned for it.
+run() {
+  local name=$1 rate=$2 seconds=$3
+  "$BENCHES/processes.py" "$PIDS" "$results/before-$name.json"
+  probe "$rate" "$seconds" "$alerts" >"$results/$name.json" || warn "not every alert came"
+  "$BENCHES/processes.py" "$PIDS" "$results/after-$name.json"
+  fieldctl plan --devices 500 --rate "$rate" --alerts "$(awk "BEGIN { print $alerts / $seconds }")" --json >"$results/plan-$name.json" || true
 }
 
 # probe RATE SECONDS ALERTS: 500 devices over one connection, each reading at QoS 1.

@@ -18,6 +18,9 @@ pub(crate) struct Arguments {
     /// Readings a second, all devices together
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: f64,
+    /// Alerts a second that open and end, all devices together; none unless said
+    #[arg(long, value_name = "N", value_parser = rate)]
+    alerts: Option<f64>,
     /// Of the topics, for good
     #[arg(long, value_name = "N", default_value_t = PARTITIONS, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     partitions: u32,
@@ -30,7 +33,8 @@ pub(crate) struct Arguments {
 }
 
 pub(crate) fn run(arguments: &Arguments, context: &mut Context<'_>) -> anyhow::Result<u8> {
-    let plan = Plan::of(arguments.devices, arguments.rate, arguments.partitions);
+    let alerts = arguments.alerts.unwrap_or(0.0);
+    let plan = Plan::of(arguments.devices, arguments.rate, alerts, arguments.partitions);
     let copies = f64::from(arguments.replication);
     if arguments.json {
         let needs = plan
@@ -38,8 +42,9 @@ pub(crate) fn run(arguments: &Arguments, context: &mut Context<'_>) -> anyhow::R
             .iter()
             .map(|need| json!({"name": need.name, "cores": need.cores, "replicas": need.replicas, "memory_mib": need.memory_mib}));
         context.out.json(&json!({
-            "devices": arguments.devices, "rate": arguments.rate, "partitions": arguments.partitions, "possible": plan.is_possible(),
-            "processes": needs.collect::<Vec<_>>(), "fullest_partition": plan.fullest, "fullest_worker": plan.fullest_worker,
+            "devices": arguments.devices, "rate": arguments.rate, "alerts": alerts, "partitions": arguments.partitions,
+            "possible": plan.is_possible(), "processes": needs.collect::<Vec<_>>(),
+            "fullest_partition": plan.fullest, "fullest_worker": plan.fullest_worker,
             "written_bytes_a_second": plan.written * copies, "read_bytes_a_second": plan.read, "kept_bytes": plan.kept * copies,
         }))?;
     } else {

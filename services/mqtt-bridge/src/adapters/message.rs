@@ -11,8 +11,8 @@ use stream::Failure;
 
 use crate::domain::Message;
 
-/// What a message weighs beside its own bytes: its records' headers and bookkeeping.
-const OVERHEAD: usize = 4 << 10;
+/// What a message weighs beside its own bytes: its records' headers and bookkeeping, as the bridge's memory grows by them.
+const OVERHEAD: usize = 5 << 10;
 
 /// No topic of a broker's: they hold no NUL.
 const BROKER_LOST: &str = "\0broker-lost";

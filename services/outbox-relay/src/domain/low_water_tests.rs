@@ -17,16 +17,16 @@ fn the_mark_waits_for_the_transactions_that_ran() {
     let start = Instant::now();
     let mut water = LowWater::new(start);
     let (first, last) = ids(10, 20);
-    water.read(RowId(0), first, last, None, true, start);
+    water.read(first, last, None);
     water.horizon(100, 105, start);
     assert!(!water.wants_horizon(start), "not before a second has passed");
     water.horizon(104, 200, start + SECOND);
-    assert_eq!(water.read_above(start + SECOND), RowId(0), "104 still runs and may have a low id");
+    assert_eq!(water.mark(), RowId(0), "104 still runs and may have a low id");
     assert!(water.wants_horizon(start + 2 * SECOND));
     water.horizon(105, 200, start + 2 * SECOND);
-    assert_eq!(water.read_above(start + 2 * SECOND), RowId(0), "what it left has not been read");
-    water.read(RowId(0), first, last, None, true, start + 2 * SECOND);
-    assert_eq!(water.read_above(start + 2 * SECOND), RowId(9));
+    assert_eq!(water.mark(), RowId(0), "what it left has not been read");
+    water.read(first, last, None);
+    assert_eq!(water.mark(), RowId(9));
 }
 
 #[test]
@@ -34,30 +34,59 @@ fn the_mark_stays_below_what_is_held_back() {
     let start = Instant::now();
     let mut water = LowWater::new(start);
     let (first, last) = ids(10, 20);
-    water.read(RowId(0), first, last, Some(RowId(4)), true, start);
+    water.read(first, last, Some(RowId(4)));
     water.horizon(5, 5, start);
     water.horizon(5, 5, start + SECOND);
-    water.read(RowId(0), first, last, Some(RowId(4)), true, start + SECOND);
-    assert_eq!(water.read_above(start + SECOND), RowId(3));
+    water.read(first, last, Some(RowId(4)));
+    assert_eq!(water.mark(), RowId(3));
+}
+
+/// With the mark at 100,000.
+fn risen(start: Instant) -> LowWater {
+    let mut water = LowWater::new(start);
+    for later in [0, 1] {
+        water.read(Some(RowId(100_001)), Some(RowId(100_001)), None);
+        water.horizon(5, 5, start + later * SECOND);
+    }
+    water.read(Some(RowId(100_001)), Some(RowId(100_001)), None);
+    assert_eq!(water.mark(), RowId(100_000));
+    water
 }
 
 #[test]
-fn a_sweep_comes_in_time_and_lowers_the_mark() {
+fn a_sweep_comes_in_time_part_by_part_and_begins_anew() {
     let start = Instant::now();
-    let mut water = LowWater::new(start);
-    let (first, last) = ids(50, 60);
-    water.read(RowId(0), first, last, None, true, start);
-    water.horizon(5, 5, start);
-    water.horizon(5, 5, start + SECOND);
-    water.read(RowId(0), first, last, None, true, start + SECOND);
-    assert_eq!(water.read_above(start + 9 * SECOND), RowId(49));
-    let late = start + 11 * SECOND;
-    assert_eq!(water.read_above(late), RowId(0));
-    let (first, last) = ids(7, 60);
-    water.read(RowId(0), first, last, None, false, late);
-    assert_eq!(water.read_above(late), RowId(0), "a sweep that was cut short goes on");
-    water.read(RowId(0), first, last, None, true, late);
-    assert_eq!(water.read_above(late), RowId(6));
+    let mut water = risen(start);
+    assert_eq!(water.sweep(start + 9 * SECOND), None);
+    let mut now = start + 10 * SECOND;
+    let mut parts = Vec::new();
+    while let Some((above, up_to)) = water.sweep(now) {
+        parts.push((above.0, up_to.0));
+        water.swept(false, Duration::from_millis(if parts.len() == 3 { 20 } else { 1 }), now);
+        assert_eq!(water.sweep(now), None, "not all at once");
+        now += SECOND;
+    }
+    // Each twice as large as the one before, for it was soon looked through; but for the third.
+    assert_eq!(parts, [(0, 10_000), (10_000, 30_000), (30_000, 70_000), (70_000, 90_000), (90_000, 100_000)]);
+    assert_eq!(water.sweep(now + 8 * SECOND), None);
+    assert_eq!(water.sweep(now + 9 * SECOND).map(|(above, _)| above), Some(RowId(0)));
+}
+
+#[test]
+fn what_a_sweep_finds_makes_the_next_read_begin_at_the_front() {
+    let start = Instant::now();
+    let mut water = risen(start);
+    assert!(water.sweep(start + 10 * SECOND).is_some());
+    water.swept(true, Duration::ZERO, start + 10 * SECOND);
+    assert_eq!(water.mark(), RowId(0));
+    water.read(Some(RowId(7)), Some(RowId(100_001)), None);
+    assert_eq!(water.mark(), RowId(0));
+}
+
+#[test]
+fn there_is_nothing_to_sweep_below_the_front() {
+    let start = Instant::now();
+    assert_eq!(LowWater::new(start).sweep(start + 60 * SECOND), None);
 }
 
 #[derive(Clone, Debug)]
@@ -86,13 +115,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 fn a_row_that_became_visible_before_the_horizon_was_asked_keeps_the_mark_below_it() {
     let start = Instant::now();
     let mut water = LowWater::new(start);
-    water.read(RowId(0), Some(RowId(2)), Some(RowId(2)), None, true, start);
+    water.read(Some(RowId(2)), Some(RowId(2)), None);
     // Row 1 is committed here.
     water.horizon(5, 5, start);
     water.horizon(5, 5, start + SECOND);
-    assert_eq!(water.read_above(start + SECOND), RowId(0));
-    water.read(RowId(0), Some(RowId(1)), Some(RowId(2)), None, true, start + SECOND);
-    assert_eq!(water.read_above(start + SECOND), RowId(0));
+    assert_eq!(water.mark(), RowId(0));
+    water.read(Some(RowId(1)), Some(RowId(2)), None);
+    assert_eq!(water.mark(), RowId(0));
 }
 
 proptest! {
@@ -112,13 +141,12 @@ proptest! {
                     let ids = running.remove(&xid).unwrap_or_default();
                     if commit { visible.extend(ids) }
                     visible.sort_unstable();
-                    let above = water.read_above(now);
+                    let above = water.mark();
                     prop_assert!(visible.iter().all(|id| *id > above.0), "{:?} is below {}", visible, above.0);
                 },
                 Step::Read { delete } => {
-                    let above = water.read_above(now);
-                    let found: Vec<RowId> = visible.iter().map(|id| RowId(*id)).filter(|id| *id > above).collect();
-                    water.read(above, found.first().copied(), found.last().copied(), None, true, now);
+                    let found: Vec<RowId> = visible.iter().map(|id| RowId(*id)).filter(|id| *id > water.mark()).collect();
+                    water.read(found.first().copied(), found.last().copied(), None);
                     if delete { visible.clear() }
                 }
                 Step::Horizon => if water.wants_horizon(now) {

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use super::{Parts, Trouble};
 use crate::adapters::postgres::Extent;
-use crate::domain::{Doubts, Holds, Lease, LowWater, Pace, Path, Reading, Row, SLOTS, Seen, plan};
+use crate::domain::{Doubts, Holds, Lease, LowWater, Pace, Path, Reading, Row, RowId, SLOTS, Seen, plan};
 use crate::tenure::Trust;
 
 /// Rows above this size are sent with nothing of their aggregate behind them: Kafka might reject them.
@@ -108,8 +108,10 @@ impl Lane {
         }
         self.leases = leases;
         if self.leases.is_empty() {
+            parts.nothing_pending_below(self.place.0, RowId(i64::MAX));
             return Ok(self.pace.none(Instant::now()));
         }
+        self.sweep().await?;
         let began = Instant::now();
         let (rows, more) = self.read().await?;
         if rows.is_empty() {
@@ -133,11 +135,11 @@ impl Lane {
     async fn read(&mut self) -> Result<(Vec<Row>, bool), Trouble> {
         let Parts { store, config, .. } = &*self.parts;
         let now = Instant::now();
-        let above = self.low_water.read_above(now);
+        let above = self.low_water.mark();
         let waiting = self.holds.waiting(now);
         let slots = self.leases.len();
         let mut path = self.reading.path(slots);
-        let extent = |path| Extent { above, path, rows: config.relay.batch, bytes: config.relay.batch_bytes.as_u64() };
+        let extent = |path| Extent { path, rows: config.relay.batch, bytes: config.relay.batch_bytes.as_u64(), ..Extent::above(above) };
         let mut rows = store.pending(&self.leases, &waiting, extent(path)).await.map_err(Trouble::Postgres)?;
         if matches!(path, Path::Ids { .. }) && !self.is_full(&rows) {
             path = self.reading.by_slots(slots);
@@ -145,12 +147,24 @@ impl Lane {
         }
         let more = self.is_more_waiting(path, &rows);
         let id = |row: &Row| row.id;
-        self.low_water.read(above, rows.first().map(id), rows.last().map(id), self.holds.lowest(), !more, now);
+        self.low_water.read(rows.first().map(id), rows.last().map(id), self.holds.lowest());
+        self.parts.nothing_pending_below(self.place.0, self.low_water.mark());
         if self.low_water.wants_horizon(now) {
             let horizon = self.parts.store.horizon().await.map_err(Trouble::Postgres)?;
             self.low_water.horizon(horizon.xmin, horizon.xmax, now);
         }
         Ok((rows, more))
+    }
+
+    /// Looks for rows where none should be, when it is time to.
+    async fn sweep(&mut self) -> Result<(), Trouble> {
+        let began = Instant::now();
+        if let Some((above, up_to)) = self.low_water.sweep(began) {
+            let extent = Extent { up_to, rows: 1, path: Path::Slots { each: 1 }, ..Extent::above(above) };
+            let found = self.parts.store.pending(&self.leases, &[], extent).await.map_err(Trouble::Postgres)?;
+            self.low_water.swept(!found.is_empty(), began.elapsed(), Instant::now());
+        }
+        Ok(())
     }
 
     /// Whether the outbox is likely to hold more than `rows`; learns how to read next.

@@ -10,7 +10,7 @@ use crate::fixture::Fixture;
 use crate::writers::{event, write};
 
 const LONG: Duration = Duration::from_mins(1);
-const EXTENT: Extent = Extent { above: RowId(0), path: Path::Slots { each: 10 }, rows: 10, bytes: 1_000 };
+const EXTENT: Extent = Extent { path: Path::Slots { each: 10 }, rows: 10, bytes: 1_000, ..Extent::above(RowId(0)) };
 
 fn all_slots() -> Vec<Slot> {
     (0..64).map(Slot).collect()
@@ -72,7 +72,7 @@ async fn a_batch_keeps_to_its_slots_and_its_extent() {
     write(&fixture.pool, &events).await;
     let leases = store.claim("relay", &all_slots(), LONG).await.unwrap();
     for path in [Path::Slots { each: 100 }, Path::Ids { most: 100 }] {
-        let wide = Extent { above: RowId(0), path, rows: 100, bytes: 1_000_000 };
+        let wide = Extent { path, rows: 100, bytes: 1_000_000, ..EXTENT };
         keeps_to_its_extent(&store, &leases, wide).await;
     }
     let rows = store.pending(&leases[7..], &[], Extent { path: Path::Ids { most: 50 }, ..EXTENT }).await.unwrap();

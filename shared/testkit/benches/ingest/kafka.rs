@@ -44,7 +44,8 @@ impl Readings {
         let deadline = Instant::now() + Duration::from_mins(2);
         while self.count() < count as i64 {
             assert!(Instant::now() < deadline, "{} of {count} are in Kafka", self.count());
-            std::thread::sleep(Duration::from_millis(5));
+            // Asking costs the broker two requests for each partition.
+            std::thread::sleep(Duration::from_millis(25));
         }
     }
 

@@ -32,10 +32,13 @@ struct Arguments {
     messages: usize,
     #[arg(long, default_value_t = 4)]
     publishers: usize,
-    #[arg(long, default_value_t = 3)]
+    #[arg(long, default_value_t = 5)]
     repetitions: usize,
-    /// Seconds of each latency run.
-    #[arg(long, default_value_t = 10)]
+    /// Repetitions before those that count: a broker that was just started compiles while it is measured.
+    #[arg(long, default_value_t = 8)]
+    warm_ups: usize,
+    /// Seconds of each latency run, and as many before them that do not count.
+    #[arg(long, default_value_t = 15)]
     seconds: usize,
     /// Seconds at 1,000 events a minute with the profile for small boards.
     #[arg(long, default_value_t = 60)]
@@ -163,7 +166,7 @@ async fn latency(arguments: &Arguments, rate: usize) -> Percentiles {
     let line = Line::start().await;
     let readings = Readings::of(&line.kit);
     readings.resume();
-    let (count, port) = (rate * arguments.seconds, line.broker.port);
+    let (count, port) = (2 * rate * arguments.seconds, line.broker.port);
     let publishing = std::thread::spawn(move || {
         let mut publisher = Publisher::connect(port, "steady");
         steadily(rate, count, |message| {
@@ -174,8 +177,7 @@ async fn latency(arguments: &Arguments, rate: usize) -> Percentiles {
     });
     let (_, ages) = readings.read(count, ce_time);
     publishing.join().expect("all are published");
-    // The first second warms up.
-    Percentiles::of(ages[rate..].to_vec()).expect("there are figures")
+    counted(ages)
 }
 
 /// The same from a producer alone: what is Kafka's part of it.
@@ -184,7 +186,7 @@ async fn without_bridge(arguments: &Arguments, rate: usize) -> Percentiles {
     let readings = Readings::of(&kit);
     readings.resume();
     let producer = stream::Publisher::connect(&kit.kafka, "bare", GiveUp::Never).expect("a producer");
-    let (count, topic) = (rate * arguments.seconds, kit.kafka.prefixed(topics::READINGS));
+    let (count, topic) = (2 * rate * arguments.seconds, kit.kafka.prefixed(topics::READINGS));
     let runtime = tokio::runtime::Handle::current();
     let producing = std::thread::spawn(move || {
         steadily(rate, count, |message| {
@@ -197,7 +199,12 @@ async fn without_bridge(arguments: &Arguments, rate: usize) -> Percentiles {
     });
     let (_, ages) = readings.read(count, ce_time);
     producing.join().expect("all are produced");
-    Percentiles::of(ages[rate..].to_vec()).expect("there are figures")
+    counted(ages)
+}
+
+/// The first half warms up: a rate the broker did not have before, it compiles for anew.
+fn counted(mut ages: Vec<f64>) -> Percentiles {
+    Percentiles::of(ages.split_off(ages.len() / 2)).expect("there are figures")
 }
 
 /// Calls `send` `count` times, `rate` times a second.
@@ -216,7 +223,8 @@ fn steadily(rate: usize, count: usize, mut send: impl FnMut(usize)) {
 async fn main() {
     let mut arguments = Arguments::parse();
     if arguments.quick {
-        (arguments.messages, arguments.repetitions, arguments.seconds, arguments.edge_seconds) = (20_000, 1, 3, 10);
+        (arguments.messages, arguments.repetitions, arguments.warm_ups) = (20_000, 1, 0);
+        (arguments.seconds, arguments.edge_seconds) = (3, 10);
     }
     let mut report = Report::new("ingest", &arguments);
     let telegraf = arguments.telegraf.as_deref();
@@ -224,8 +232,9 @@ async fn main() {
         report.peer("telegraf", telegraf::version(program));
     }
     let (mut rows, mut ratios, mut beside, mut peaks, mut reordered) = (Vec::<Vec<Value>>::new(), vec![], vec![], vec![], 0);
-    // A broker that was just started compiles while it is measured.
-    bridge(&arguments, 250).await;
+    for _ in 0..arguments.warm_ups {
+        bridge(&arguments, 250).await;
+    }
     for _ in 0..arguments.repetitions {
         let bare = ceiling(&arguments).await;
         let mut row = |what: &str, Ingested { rate, reordered, peak_mib }: &Ingested| {

@@ -20,7 +20,7 @@ fn by_slots(condition: &str) -> String {
         "SELECT o.* FROM unnest($1::smallint[]) AS leased (slot)
          CROSS JOIN LATERAL (
              SELECT *, ctid AS place FROM outbox
-             WHERE outbox.slot = leased.slot AND outbox.id > $2 {condition}
+             WHERE outbox.slot = leased.slot AND outbox.id > $2 AND outbox.id <= $6 {condition}
              ORDER BY outbox.id LIMIT $5
          ) AS o
          ORDER BY o.id LIMIT $3"
@@ -30,7 +30,7 @@ fn by_slots(condition: &str) -> String {
 /// All ids in order: rows come as they lie. The inner limit bounds what is passed over.
 fn by_ids(condition: &str) -> String {
     first(&format!(
-        "SELECT outbox.* FROM (SELECT *, ctid AS place FROM outbox WHERE id > $2 ORDER BY id LIMIT $5) AS outbox
+        "SELECT outbox.* FROM (SELECT *, ctid AS place FROM outbox WHERE id > $2 AND id <= $6 ORDER BY id LIMIT $5) AS outbox
          WHERE outbox.slot = ANY ($1::smallint[]) {condition}
          ORDER BY outbox.id LIMIT $3"
     ))
@@ -49,7 +49,7 @@ fn first(rows: &str) -> String {
     )
 }
 
-const NOT_WAITING: &str = "AND (outbox.aggregate_type, outbox.aggregate_id) NOT IN (SELECT * FROM unnest($6::text[], $7::text[]))";
+const NOT_WAITING: &str = "AND (outbox.aggregate_type, outbox.aggregate_id) NOT IN (SELECT * FROM unnest($7::text[], $8::text[]))";
 
 /// The leases and the rows they cover are seen in one snapshot.
 const HELD: &str = "ARRAY(
@@ -90,13 +90,22 @@ const BURY: &str = "
 /// How much to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Extent {
-    /// Only rows above this id.
+    /// Only rows above this id,
     pub above: RowId,
+    /// and none above this.
+    pub up_to: RowId,
     pub path: Path,
     /// Rows altogether.
     pub rows: usize,
     /// Bytes of payload; the row that passes this is the last.
     pub bytes: u64,
+}
+
+impl Extent {
+    /// Whatever is above `id`, up to one row of each slot.
+    pub const fn above(id: RowId) -> Self {
+        Self { above: id, up_to: RowId(i64::MAX), path: Path::Slots { each: 1 }, rows: i64::MAX as usize, bytes: i64::MAX as u64 }
+    }
 }
 
 /// A row that cannot be published, and what was said about it.
@@ -123,7 +132,8 @@ impl Store {
                 .bind(extent.above.0)
                 .bind(extent.rows as i64)
                 .bind(extent.bytes as i64)
-                .bind(bound as i64);
+                .bind(bound as i64)
+                .bind(extent.up_to.0);
             let query = if waiting.is_empty() {
                 query
             } else {
@@ -177,11 +187,11 @@ impl Store {
         .await
     }
 
-    /// How long the first pending row has waited; zero when there is none.
-    pub async fn oldest(&self) -> Result<Duration, Failure> {
-        let oldest = "SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox ORDER BY id LIMIT 1";
+    /// How long the first row above `mark` has waited; zero when there is none.
+    pub async fn oldest(&self, mark: RowId) -> Result<Duration, Failure> {
+        let oldest = "SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox WHERE id > $1 ORDER BY id LIMIT 1";
         let seconds: Option<f64> =
-            self.on(&self.control, async |connection| sqlx::query_scalar(oldest).fetch_optional(connection).await).await?;
+            self.on(&self.control, async |connection| sqlx::query_scalar(oldest).bind(mark.0).fetch_optional(connection).await).await?;
         Ok(Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default())
     }
 }
