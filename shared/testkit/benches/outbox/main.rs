@@ -83,10 +83,12 @@ async fn main() {
         report.peer("Debezium Server", "3.6.0");
         publishers.push(("Debezium Server", Publisher::Debezium));
     }
-    // A broker that was just started spends the first minute compiling itself.
+    // A broker that was just started spends the first minute compiling itself, and some more once somebody reads from it.
     for _ in 0..arguments.warm_ups {
         Scene::new().await.drain(Publisher::Relay, arguments.backlog).await;
     }
+    let steady_warm_up = Steady { rate: arguments.rates[0], seconds: arguments.seconds, snapshot: false };
+    Scene::new().await.steady(Publisher::Relay, steady_warm_up).await;
     if arguments.has(Part::Drain) {
         drain(&mut report, &publishers, arguments.backlog).await;
     }
