@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
 
 use events::codec::{SchemaId, WriterSchema};
 use reqwest::{RequestBuilder, StatusCode};
@@ -22,6 +23,7 @@ pub struct Registry {
     http: reqwest::Client,
     url: String,
     login: Option<(String, service::Secret)>,
+    patience: Duration,
     known: Arc<RwLock<HashMap<SchemaId, Arc<WriterSchema>>>>,
 }
 
@@ -60,7 +62,14 @@ impl Registry {
         let password = config.password.or_file(&config.password_file)?;
         let login = (!config.username.is_empty()).then(|| (config.username.clone(), password));
         let http = reqwest::Client::builder().timeout(config.timeout).build().map_err(Failure::fatal)?;
-        Ok(Self { http, url: config.url.trim_end_matches('/').to_owned(), login, known: Arc::default() })
+        let url = config.url.trim_end_matches('/').to_owned();
+        Ok(Self { http, url, login, patience: Duration::ZERO, known: Arc::default() })
+    }
+
+    /// One that asks again for so long where what is wrong may pass: for who asks once and cannot come back.
+    #[must_use]
+    pub fn patient(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// Registers a schema under a subject; idempotent. A refusal is Fatal and says what the registry said.
@@ -168,13 +177,28 @@ impl Registry {
         self.known.read().unwrap_or_else(PoisonError::into_inner).get(&id).cloned()
     }
 
-    /// Sends a request. Out of reach, overloaded or broken is Transient, no access Fatal, a refusal an answer.
+    /// Sends a request, which may be repeated. Out of reach, overloaded or broken is Transient, no access Fatal, a refusal an
+    /// answer.
     async fn ask<T: serde::de::DeserializeOwned>(&self, request: RequestBuilder) -> Result<Answer<T>, Failure> {
+        let began = Instant::now();
+        for attempt in 0.. {
+            let Some(again) = request.try_clone() else { break };
+            match self.ask_once(again).await {
+                Err(Failure::Transient(_)) if began.elapsed() < self.patience => {
+                    tokio::time::sleep(backoff(attempt, u64::from(std::process::id()))).await;
+                }
+                answer => return answer,
+            }
+        }
+        self.ask_once(request).await
+    }
+
+    async fn ask_once<T: serde::de::DeserializeOwned>(&self, request: RequestBuilder) -> Result<Answer<T>, Failure> {
         let request = match &self.login {
             Some((username, password)) => request.basic_auth(username, Some(password.expose())),
             None => request,
         };
-        let later = |error: reqwest::Error| Failure::transient(format!("schema registry: {error}"));
+        let later = |error: reqwest::Error| Failure::transient(format!("schema registry: {}", whole(&error)));
         let response = request.send().await.map_err(later)?;
         match response.status() {
             status if status.is_success() => Ok(Answer::Ok(response.json().await.map_err(later)?)),
@@ -196,6 +220,11 @@ impl Registry {
 enum Answer<T> {
     Ok(T),
     Refused(StatusCode, String),
+}
+
+/// With what it came from, which of a failed request alone says why.
+fn whole(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn avro(schema: &str) -> Supplied<'_> {

@@ -3,6 +3,7 @@
 mod source;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Subcommand;
 use serde_json::Value;
@@ -16,6 +17,9 @@ use source::Offered;
 
 /// Producers and consumers may be upgraded and rolled back in any order.
 const COMPATIBILITY: &str = "FULL_TRANSITIVE";
+
+/// A registry that was just started may be slow to answer.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
@@ -35,7 +39,7 @@ pub(crate) struct From {
 pub(crate) async fn run(command: &Command, context: &mut Context<'_>) -> anyhow::Result<u8> {
     let (Command::Apply(from) | Command::Check(from)) = command;
     let offered = source::schemas(from.dir.as_deref())?;
-    let registry = Registry::connect(&context.config.registry)?;
+    let registry = Registry::connect(&context.config.registry)?.patient(PATIENCE);
     let subjects: Vec<String> = offered.iter().map(|schema| subject(&context.config.kafka.prefixed(&schema.topic))).collect();
     let applies = matches!(command, Command::Apply(_));
     let mut refused = 0;

@@ -1,6 +1,8 @@
+use std::time::Duration;
+
 use events::{Event, TemperatureAlert};
 use serde_json::{Value, json};
-use testkit::Kit;
+use testkit::{Cable, Kit};
 
 use crate::{fieldctl, succeed};
 
@@ -47,4 +49,18 @@ async fn a_compatible_schema_becomes_the_next_version() {
     assert_eq!(kit.registry.versions(&subject).await.unwrap().len(), 2);
     // The release before still fits: it may be rolled back to.
     succeed(&kit, "schemas apply").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_registry_that_is_away_for_a_moment_is_asked_again() {
+    let mut kit = Kit::with_topics(&[]).await;
+    let cable = Cable::plug(&kit.registry_config.url).await;
+    kit.registry_config.url.clone_from(&cable.url);
+    cable.set(false);
+    let back = async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        cable.set(true);
+    };
+    let (_, applied) = tokio::join!(back, succeed(&kit, "schemas apply"));
+    assert_eq!(applied.out.lines().count(), events::SCHEMAS.len());
 }
