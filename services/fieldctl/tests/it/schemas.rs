@@ -61,6 +61,6 @@ async fn a_registry_that_is_away_for_a_moment_is_asked_again() {
         tokio::time::sleep(Duration::from_secs(1)).await;
         cable.set(true);
     };
-    let (_, applied) = tokio::join!(back, succeed(&kit, "schemas apply"));
+    let ((), applied) = tokio::join!(back, succeed(&kit, "schemas apply"));
     assert_eq!(applied.out.lines().count(), events::SCHEMAS.len());
 }
