@@ -10,6 +10,10 @@ test('a command is sent, and what becomes of it is there without a reload', asyn
   // The third failure in a row, sent below, opens its breaker.
   for (const speed of [1, 2]) await ask('POST', '/commands', { device_id: device, name: 'set', arguments: { speed }, desired_state: { speed } });
   await board.goto(`/devices/${device}`);
+  const items = board.getByRole('list', { name: `Commands to ${device}` }).locator('[data-command]');
+  await expect(items).toHaveCount(2);
+  // What its breaker is stands above the form: a click while it appears misses.
+  await expect(board.getByText(/^Breaker/)).toBeVisible();
   await board.getByText('Send a command').click();
   await board.getByRole('textbox', { name: /^Command/ }).fill('set');
   await board.getByRole('textbox', { name: /^Arguments/ }).fill('[3]');
@@ -19,7 +23,6 @@ test('a command is sent, and what becomes of it is there without a reload', asyn
   await board.getByRole('textbox', { name: /^Desired state/ }).fill('{"speed": 3}');
   await board.getByRole('button', { name: 'Send it' }).click();
 
-  const items = board.getByRole('list', { name: `Commands to ${device}` }).locator('[data-command]');
   await expect(items).toHaveCount(3);
   const item = items.first();
   await expect(item).toContainText('{"speed":3}');
