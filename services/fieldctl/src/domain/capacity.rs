@@ -3,8 +3,8 @@
 //! Costs were measured by `scripts/bench e2e` on two cores of a shared machine: the processor time of each at 1,000 and at 5,000
 //! readings a second gives what a reading adds, at 33 and at 100 alerts a second what an alert adds, from its opening to its
 //! end, and the rest is what it costs to be there. What comes alone costs more than what comes in crowds, so the cost grows less than
-//! evenly: outside these rates, to either side, less is needed than planned. Memory for a device is a bound and no measurement: of the detector what
-//! `scripts/bench anomaly` holds it to, of the others what their state takes, with room.
+//! evenly: outside these rates, to either side, less is needed than planned. Memory for a device is a bound and no measurement: of
+//! the detector what `scripts/bench anomaly` holds it to, of the others what their state takes, with room.
 
 use events::partitioner::partition_of;
 

@@ -84,12 +84,12 @@ impl LowWater {
 
     /// Learns from looking there: whether there was anything, and how long it took.
     pub fn swept(&mut self, found: bool, took: Duration, now: Instant) {
-        let end = self.part_ends();
         if found {
             // Everything is read anew, in order.
             *self = Self::new(now);
             return;
         }
+        let end = self.part_ends();
         let part = self.sweep.part;
         self.sweep.part = match took {
             long if long > PART_TAKES => (part / 2).max(1),

@@ -160,7 +160,7 @@ impl Lane {
     async fn sweep(&mut self) -> Result<(), Trouble> {
         let began = Instant::now();
         if let Some((above, up_to)) = self.low_water.sweep(began) {
-            let extent = Extent { up_to, rows: 1, path: Path::Slots { each: 1 }, ..Extent::above(above) };
+            let extent = Extent { up_to, rows: 1, ..Extent::above(above) };
             let found = self.parts.store.pending(&self.leases, &[], extent).await.map_err(Trouble::Postgres)?;
             self.low_water.swept(!found.is_empty(), began.elapsed(), Instant::now());
         }
