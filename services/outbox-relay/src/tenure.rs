@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use crate::adapters::postgres::Store;
 use crate::config::LeaseConfig;
-use crate::domain::{Lease, Leases, Slot, fair_share};
+use crate::domain::{Lease, Leases, RowId, Slot, fair_share};
 
 /// What this relay holds, and how it keeps it. One task renews; lanes ask what they may use.
 pub(crate) struct Tenure {
@@ -29,21 +29,15 @@ pub(crate) struct Tenure {
 #[derive(Default)]
 struct Held {
     leases: Leases,
-    /// Grows with every change of what is held.
-    generation: u64,
-}
-
-/// Leases that may be used, and how long.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Trust {
-    pub(crate) leases: Vec<Lease>,
-    pub(crate) generation: u64,
+    /// Of each lane: nothing of these leases' slots is or may become visible up to this id.
+    marks: Vec<(Vec<Lease>, RowId)>,
 }
 
 impl Tenure {
-    pub(crate) fn new(owner: String, store: Store, config: LeaseConfig) -> Self {
+    pub(crate) fn new(owner: String, store: Store, config: LeaseConfig, lanes: usize) -> Self {
         let slots = gauge("fieldwatch_outbox_slots", &[]);
-        Self { owner, store, config, held: Mutex::default(), batches: RwLock::default(), slots }
+        let held = Held { marks: vec![(Vec::new(), RowId(0)); lanes], ..Held::default() };
+        Self { owner, store, config, held: Mutex::new(held), batches: RwLock::default(), slots }
     }
 
     pub(crate) fn owner(&self) -> &str {
@@ -56,11 +50,20 @@ impl Tenure {
     }
 
     /// Those slots of `lane` that no other relay serves within `needed` from now.
-    pub(crate) fn trusted(&self, (lane, lanes): (usize, usize), needed: Duration) -> Trust {
-        let held = self.held();
-        let mut leases = held.leases.trusted(Instant::now(), needed + self.config.clock_error);
+    pub(crate) fn trusted(&self, (lane, lanes): (usize, usize), needed: Duration) -> Vec<Lease> {
+        let mut leases = self.held().leases.trusted(Instant::now(), needed + self.config.clock_error);
         leases.retain(|lease| lease.slot.lane(lanes) == lane);
-        Trust { leases, generation: held.generation }
+        leases
+    }
+
+    /// Nothing of `lane`'s slots, which it holds under `leases`, is or may become visible up to `mark`: to be kept for
+    /// whoever has them next.
+    pub(crate) fn nothing_up_to(&self, mark: RowId, lane: usize, leases: &[Lease]) {
+        let kept = &mut self.held().marks[lane];
+        kept.1 = mark;
+        if kept.0 != leases {
+            kept.0 = leases.to_vec();
+        }
     }
 
     /// The moment from which on a record that may take `needed` must not be sent under `leases` as they are now.
@@ -71,13 +74,9 @@ impl Tenure {
     /// Prolongs what is held.
     pub(crate) async fn renew(&self) -> Result<(), Failure> {
         let asked = Instant::now();
-        let renewed = self.store.renew(&self.owner, self.config.duration).await?;
-        let lost = {
-            let mut held = self.held();
-            let lost = held.leases.renewed(&renewed, asked, self.config.duration);
-            held.generation += u64::from(!lost.is_empty());
-            lost
-        };
+        let marks = self.marks();
+        let renewed = self.store.renew(&self.owner, self.config.duration, &marks).await?;
+        let lost = self.held().leases.renewed(&renewed, asked, self.config.duration);
         if !lost.is_empty() {
             tracing::warn!(slots = lost.len(), "leases were lost: this relay was silent for too long");
         }
@@ -91,16 +90,14 @@ impl Tenure {
         let share = fair_share(&self.owner, &seen.members, &seen.taken);
         if !share.release.is_empty() {
             // Forgotten first: should the answer be lost, another relay may have them already.
-            self.forget(&share.release);
+            self.held().leases.released(&share.release);
             self.until_no_batch_is_under_way(&share.release).await?;
             self.store.release(&self.owner, &share.release).await?;
         }
         if !share.claim.is_empty() {
             let asked = Instant::now();
             let claimed = self.store.claim(&self.owner, &share.claim, self.config.duration).await?;
-            let mut held = self.held();
-            held.leases.claimed(&claimed, asked, self.config.duration);
-            held.generation += 1;
+            self.held().leases.claimed(&claimed, asked, self.config.duration);
         }
         if !(share.claim.is_empty() && share.release.is_empty()) {
             tracing::info!(held = self.held().leases.slots().len(), members = seen.members.len(), "slots shared anew");
@@ -126,14 +123,12 @@ impl Tenure {
                 () = sleep(self.config.renew_every) => {}
             }
             self.renew().await?;
-            self.forget(slots);
+            self.held().leases.released(slots);
         }
     }
 
-    fn forget(&self, slots: &[Slot]) {
-        let mut held = self.held();
-        held.leases.released(slots);
-        held.generation += 1;
+    fn marks(&self) -> Vec<(Lease, RowId)> {
+        self.held().marks.iter().flat_map(|(leases, mark)| leases.iter().map(|lease| (*lease, *mark))).collect()
     }
 
     fn tell(&self) {

@@ -6,29 +6,46 @@
 //! id was read, and a moment later, for writers that draw ids before they have a number. Should a row appear below it all
 //! the same, the sweep finds it: it looks below the mark a part at a time, each as large as is soon looked through.
 
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::RowId;
 
-/// For writers that draw an id before they have a transaction number: Postgres gives them one within the same statement.
-const LINGER: Duration = Duration::from_millis(250);
+/// For writers that draw an id before they have a transaction number, as a bare `INSERT` does: Postgres gives them one within
+/// the same statement. (`outbox_lock` has it given first.)
+const LINGER: Duration = Duration::from_millis(100);
+/// From one question about the running transactions to the next.
+const ASK_EVERY: Duration = Duration::from_millis(50);
+/// The same where no rows come: the mark rises with what others have.
+const ASK_AT_LEAST_EVERY: Duration = Duration::from_secs(1);
+/// Candidates that wait at once; while a transaction of hours holds them back no more are of use.
+const MOST_CANDIDATES: usize = 3;
 /// From one sweep's end to the next one's beginning.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 /// From one part of a sweep to the next.
 const PART_EVERY: Duration = Duration::from_secs(1);
 /// What a part may take: whatever became visible meanwhile waits for it.
-const PART_TAKES: Duration = Duration::from_millis(10);
-/// Ids of the first part.
+const PART_TAKES: Duration = Duration::from_millis(4);
+/// Ids of a sweep's first part, and at most of the one after a part that took long.
 const FIRST_PART: i64 = 10_000;
+
+/// The transactions of one moment, by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Horizon {
+    /// Everything below has ended.
+    pub xmin: i64,
+    /// Everything from here on had not begun to write.
+    pub next: i64,
+    /// No id above this was drawn yet.
+    pub drawn: i64,
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     mark: i64,
-    /// Transactions from this number on had not begun to write when `mark` was read.
-    xmax: i64,
+    /// Of the horizon after the read that found nothing up to `mark`.
+    next: i64,
     at: Instant,
-    /// They all have ended: the next read sees whatever they left.
-    settled: bool,
 }
 
 /// The mark of some slots.
@@ -37,25 +54,31 @@ pub struct LowWater {
     mark: i64,
     /// Nothing visible was at or below this when last read.
     empty_up_to: i64,
+    /// Known to be drawn.
     highest: i64,
-    candidate: Option<Candidate>,
+    /// The oldest first.
+    candidates: VecDeque<Candidate>,
+    /// The mark of the last candidate that waits for nothing but a read.
+    settled: Option<i64>,
+    asked: Option<Instant>,
     sweep: Sweep,
 }
 
+/// From the mark downwards: what someone may still see was deleted last, and lies there.
 #[derive(Clone, Copy, Debug)]
 struct Sweep {
-    /// Where its next part begins.
-    above: i64,
+    /// Where its next part ends.
+    up_to: i64,
     /// Ids of a part.
     part: i64,
     due: Instant,
 }
 
 impl LowWater {
-    /// Knows nothing: the first read starts at the front.
-    pub fn new(now: Instant) -> Self {
-        let sweep = Sweep { above: 0, part: FIRST_PART, due: now + SWEEP_EVERY };
-        Self { mark: 0, empty_up_to: 0, highest: 0, candidate: None, sweep }
+    /// Nothing is or may become visible up to `mark`, as far as is known.
+    pub fn at(RowId(mark): RowId, now: Instant) -> Self {
+        let sweep = Sweep { up_to: i64::MAX, part: FIRST_PART, due: now + SWEEP_EVERY };
+        Self { mark, empty_up_to: mark, highest: mark, candidates: VecDeque::new(), settled: None, asked: None, sweep }
     }
 
     /// Read ids above this.
@@ -68,56 +91,64 @@ impl LowWater {
         self.highest = self.highest.max(last.map_or(0, |id| id.0));
         let pending = [first, held].into_iter().flatten().map(|id| id.0).min();
         self.empty_up_to = pending.map_or(self.highest, |id| id - 1);
+        let settled = self.settled.take();
         if self.empty_up_to < self.mark {
             self.mark = self.empty_up_to;
-            self.candidate = None;
-        } else if let Some(candidate) = self.candidate.take_if(|candidate| candidate.settled) {
-            self.mark = self.mark.max(candidate.mark.min(self.empty_up_to));
+            self.candidates.clear();
+        } else if let Some(settled) = settled {
+            self.mark = self.mark.max(settled.min(self.empty_up_to));
         }
     }
 
     /// Where nothing should be, to be looked at now: ids above the first and up to the second.
     pub fn sweep(&self, now: Instant) -> Option<(RowId, RowId)> {
-        let Sweep { above, due, .. } = self.sweep;
-        (now >= due && self.mark > 0).then(|| (RowId(above), RowId(self.part_ends())))
+        let up_to = self.sweep.up_to.min(self.mark);
+        (now >= self.sweep.due && up_to > 0).then(|| (RowId((up_to - self.sweep.part).max(0)), RowId(up_to)))
     }
 
     /// Learns from looking there: whether there was anything, and how long it took.
     pub fn swept(&mut self, found: bool, took: Duration, now: Instant) {
         if found {
             // Everything is read anew, in order.
-            *self = Self::new(now);
+            *self = Self::at(RowId(0), now);
             return;
         }
-        let end = self.part_ends();
-        let part = self.sweep.part;
-        self.sweep.part = match took {
-            long if long > PART_TAKES => (part / 2).max(1),
-            short if short < PART_TAKES / 4 => part.saturating_mul(2),
-            _ => part,
-        };
-        (self.sweep.above, self.sweep.due) = if end >= self.mark { (0, now + SWEEP_EVERY) } else { (end, now + PART_EVERY) };
+        let rest = self.sweep.up_to.min(self.mark).saturating_sub(self.sweep.part);
+        if rest <= 0 {
+            self.sweep = Sweep { up_to: i64::MAX, part: FIRST_PART, due: now + SWEEP_EVERY };
+            return;
+        }
+        if took > PART_TAKES {
+            self.not_swept();
+        } else if took < PART_TAKES / 4 {
+            self.sweep.part = self.sweep.part.saturating_mul(2);
+        }
+        self.sweep.up_to = rest;
+        self.sweep.due = now + PART_EVERY;
     }
 
-    fn part_ends(&self) -> i64 {
-        self.sweep.above.saturating_add(self.sweep.part).min(self.mark)
+    /// Looking there failed, perhaps for being more than can be looked through: less next time.
+    pub fn not_swept(&mut self) {
+        self.sweep.part = (self.sweep.part / 2).clamp(1, FIRST_PART);
     }
 
     /// Whether to ask which transactions run.
     pub fn wants_horizon(&self, now: Instant) -> bool {
-        match &self.candidate {
-            None => self.empty_up_to > self.mark,
-            Some(candidate) => !candidate.settled && now >= candidate.at + LINGER,
-        }
+        let rises = self.empty_up_to > self.mark || !self.candidates.is_empty();
+        let every = if rises { ASK_EVERY } else { ASK_AT_LEAST_EVERY };
+        self.asked.is_none_or(|asked| now >= asked + every)
     }
 
-    /// `xmin` and `xmax` of a snapshot taken after the last read.
-    pub fn horizon(&mut self, xmin: i64, xmax: i64, now: Instant) {
-        match &mut self.candidate {
-            Some(candidate) if xmin >= candidate.xmax => candidate.settled = true,
-            // The one transaction that holds the mark back may run for hours: no need to ask at every turn.
-            Some(candidate) => candidate.at = now,
-            None => self.candidate = Some(Candidate { mark: self.empty_up_to, xmax, at: now, settled: false }),
+    /// Learns what was asked after the last read.
+    pub fn horizon(&mut self, Horizon { xmin, next, drawn }: Horizon, now: Instant) {
+        self.asked = Some(now);
+        self.highest = self.highest.max(drawn);
+        while let Some(oldest) = self.candidates.pop_front_if(|oldest| now >= oldest.at + LINGER && xmin >= oldest.next) {
+            self.settled = Some(oldest.mark);
+        }
+        let newest = self.candidates.back().map(|newest| newest.mark).or(self.settled).unwrap_or(self.mark);
+        if self.empty_up_to > newest && self.candidates.len() < MOST_CANDIDATES {
+            self.candidates.push_back(Candidate { mark: self.empty_up_to, next, at: now });
         }
     }
 }

@@ -14,7 +14,7 @@ pub use backoff::Backoff;
 pub use batch::{Delivery, Doubts, Outcome, Plan, judge, plan};
 pub use holds::{Fault, Holds, NextStep};
 pub use leases::{Lease, Leases};
-pub use low_water::LowWater;
+pub use low_water::{Horizon, LowWater};
 pub use pace::Pace;
 pub use reading::{Path, Reading};
 pub use row::{Aggregate, Epoch, Place, Row, RowId, Seen, Slot};

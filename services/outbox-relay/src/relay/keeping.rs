@@ -64,7 +64,7 @@ impl Keeper {
             self.next_roll = Instant::now() + ROLL_EVERY;
         }
         tenure.renew().await?;
-        measures.oldest(store.oldest(self.parts.lowest_mark()).await?);
+        measures.oldest(store.oldest().await?);
         if stop.is_cancelled() { Ok(false) } else { tenure.rebalance().await }
     }
 }

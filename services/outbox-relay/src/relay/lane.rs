@@ -10,7 +10,6 @@ use tokio::time::sleep;
 use super::{Parts, Trouble};
 use crate::adapters::postgres::Extent;
 use crate::domain::{Doubts, Holds, Lease, LowWater, Pace, Path, Reading, Row, RowId, SLOTS, Seen, plan};
-use crate::tenure::Trust;
 
 /// Rows above this size are sent with nothing of their aggregate behind them: Kafka might reject them.
 const LARGE: usize = 256 * 1024;
@@ -26,7 +25,6 @@ pub(super) struct Lane {
     reading: Reading,
     pace: Pace,
     low_water: LowWater,
-    generation: u64,
     /// Not deleted yet, with the leases they were read under.
     pub(super) acknowledged: Vec<Seen>,
     pub(super) leases: Vec<Lease>,
@@ -82,8 +80,7 @@ impl Lane {
             doubts: Doubts::new(LARGE),
             reading: Reading::new(relay.batch),
             pace: Pace::new(relay.idle_shortest, relay.idle_longest, now),
-            low_water: LowWater::new(now),
-            generation: 0,
+            low_water: LowWater::at(RowId(0), now),
             acknowledged: Vec::new(),
             leases: Vec::new(),
             parts,
@@ -99,16 +96,14 @@ impl Lane {
         parts.kafka.ready();
         self.delete_acknowledged().await?;
         let _batch = parts.tenure.batch().await;
-        let Trust { leases, generation } = parts.tenure.trusted(self.place, parts.config.publish.timeout);
-        if generation != self.generation {
+        let leases = parts.tenure.trusted(self.place, parts.config.publish.timeout);
+        if leases != self.leases {
             // Whoever had the new slots, or has the lost ones now, judges for itself.
             self.holds.forget();
-            self.low_water = LowWater::new(Instant::now());
-            self.generation = generation;
+            self.low_water = LowWater::at(parts.store.mark(&leases).await.map_err(Trouble::Postgres)?, Instant::now());
+            self.leases = leases;
         }
-        self.leases = leases;
         if self.leases.is_empty() {
-            parts.nothing_pending_below(self.place.0, RowId(i64::MAX));
             return Ok(self.pace.none(Instant::now()));
         }
         self.sweep().await?;
@@ -148,10 +143,10 @@ impl Lane {
         let more = self.is_more_waiting(path, &rows);
         let id = |row: &Row| row.id;
         self.low_water.read(rows.first().map(id), rows.last().map(id), self.holds.lowest());
-        self.parts.nothing_pending_below(self.place.0, self.low_water.mark());
+        self.parts.tenure.nothing_up_to(self.low_water.mark(), self.place.0, &self.leases);
         if self.low_water.wants_horizon(now) {
             let horizon = self.parts.store.horizon().await.map_err(Trouble::Postgres)?;
-            self.low_water.horizon(horizon.xmin, horizon.xmax, now);
+            self.low_water.horizon(horizon, now);
         }
         Ok((rows, more))
     }
@@ -161,8 +156,13 @@ impl Lane {
         let began = Instant::now();
         if let Some((above, up_to)) = self.low_water.sweep(began) {
             let extent = Extent { up_to, rows: 1, ..Extent::above(above) };
-            let found = self.parts.store.pending(&self.leases, &[], extent).await.map_err(Trouble::Postgres)?;
-            self.low_water.swept(!found.is_empty(), began.elapsed(), Instant::now());
+            match self.parts.store.pending(&self.leases, &[], extent).await {
+                Ok(found) => self.low_water.swept(!found.is_empty(), began.elapsed(), Instant::now()),
+                Err(failure) => {
+                    self.low_water.not_swept();
+                    return Err(Trouble::Postgres(failure));
+                }
+            }
         }
         Ok(())
     }

@@ -9,7 +9,6 @@ mod sending;
 mod waking;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
 use service::{Health, HealthCheck, Shutdown};
 use stream::Failure;
@@ -19,7 +18,7 @@ use tokio::task::JoinSet;
 use crate::adapters::kafka::Records;
 use crate::adapters::postgres::Store;
 use crate::config::Config;
-use crate::domain::{Backoff, RowId};
+use crate::domain::Backoff;
 use crate::measures::Measures;
 use crate::tenure::Tenure;
 
@@ -35,8 +34,6 @@ pub(crate) struct Parts {
     stop: Shutdown,
     /// For each lane.
     wakes: Vec<Notify>,
-    /// Of each lane: no row of its slots is pending up to this id.
-    marks: Vec<AtomicI64>,
 }
 
 /// What went wrong, by who it was with.
@@ -50,13 +47,12 @@ impl Parts {
         let store = Store::new(&config.database, config.relay.lanes)?;
         Ok(Self {
             records: Records::connect(&config.kafka, config.publish.timeout)?,
-            tenure: Tenure::new(owner, store.clone(), config.lease.clone()),
+            tenure: Tenure::new(owner, store.clone(), config.lease.clone(), config.relay.lanes),
             measures: Measures::new(),
             kafka: health.check("kafka"),
             postgres: health.check("postgres"),
             stop: shutdown.child_token(),
             wakes: (0..config.relay.lanes).map(|_| Notify::new()).collect(),
-            marks: (0..config.relay.lanes).map(|_| AtomicI64::new(0)).collect(),
             config,
             store,
         })
@@ -74,15 +70,6 @@ impl Parts {
         failure.note(what);
         check.not_ready(failure.to_string());
         if matches!(failure, Failure::Fatal(_)) { Err(anyhow::Error::new(failure)) } else { Ok(()) }
-    }
-
-    fn nothing_pending_below(&self, lane: usize, mark: RowId) {
-        self.marks[lane].store(mark.0, Ordering::Relaxed);
-    }
-
-    /// The lowest mark of a lane that has slots.
-    fn lowest_mark(&self) -> RowId {
-        RowId(self.marks.iter().map(|mark| mark.load(Ordering::Relaxed)).min().unwrap_or_default())
     }
 
     fn backoff(&self) -> Backoff {

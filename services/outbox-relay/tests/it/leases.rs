@@ -30,8 +30,26 @@ async fn a_slot_has_one_owner_until_its_lease_ends() {
     .await;
     assert_eq!(second.len(), 64);
     assert!(second.iter().all(|lease| lease.epoch > first[0].epoch));
-    assert_eq!(store.renew("first", LONG).await.unwrap(), []);
-    assert_eq!(store.renew("second", LONG).await.unwrap().len(), 64);
+    assert_eq!(store.renew("first", LONG, &[]).await.unwrap(), []);
+    assert_eq!(store.renew("second", LONG, &[]).await.unwrap().len(), 64);
+}
+
+#[tokio::test]
+async fn a_mark_is_kept_for_whoever_has_the_slot_next_under_its_lease_alone() {
+    let fixture = Fixture::new().await;
+    let store = fixture.store();
+    let former = store.claim("first", &[Slot(5), Slot(6)], Duration::ZERO).await.unwrap();
+    let marks = |leases: &[Lease], mark| leases.iter().map(|lease| (*lease, RowId(mark))).collect::<Vec<_>>();
+    store.renew("first", Duration::ZERO, &marks(&former, 7)).await.unwrap();
+    // The same owner once more: the epoch alone tells the two apart.
+    let now = store.claim("first", &[Slot(5), Slot(6)], LONG).await.unwrap();
+    store.renew("first", LONG, &marks(&former, 100)).await.unwrap();
+    assert_eq!(store.mark(&now).await.unwrap(), RowId(7));
+    store.renew("first", LONG, &[(now[0], RowId(9))]).await.unwrap();
+    assert_eq!(store.mark(&now[..1]).await.unwrap(), RowId(9));
+    assert_eq!(store.mark(&now).await.unwrap(), RowId(7), "the lowest of all");
+    store.renew("second", LONG, &marks(&now, 100)).await.unwrap();
+    assert_eq!(store.mark(&now).await.unwrap(), RowId(7), "it holds none of them");
 }
 
 #[tokio::test]
@@ -40,7 +58,7 @@ async fn a_lease_that_ran_out_unclaimed_can_be_renewed() {
     let store = fixture.store();
     let claimed = store.claim("first", &[Slot(5)], Duration::ZERO).await.unwrap();
     assert_eq!(store.membership().await.unwrap().taken, []);
-    assert_eq!(store.renew("first", LONG).await.unwrap(), claimed);
+    assert_eq!(store.renew("first", LONG, &[]).await.unwrap(), claimed);
     assert_eq!(store.membership().await.unwrap().taken, [(Slot(5), "first".to_owned())]);
     assert_eq!(store.claim("second", &[Slot(5)], LONG).await.unwrap(), []);
 }

@@ -69,7 +69,7 @@ async fn a_late_commit_of_a_low_id_is_published_before_what_follows_it() {
     let relay = fixture.relay(&[]).await;
     let mut late = fixture.pool.begin().await.unwrap();
     outbox::enqueue(&mut late, &[event(&fixture.topic, "late", "1")]).await.unwrap();
-    // More than the second that a mark has to wait at least.
+    // More than a mark has to wait at least.
     let until = Instant::now() + Duration::from_millis(2_500);
     let mut n = 0;
     while Instant::now() < until {
@@ -86,7 +86,29 @@ async fn a_late_commit_of_a_low_id_is_published_before_what_follows_it() {
     assert_eq!(fixture.published().await, fixture.written().await);
 }
 
-/// What was deleted stays in the index while someone may still see it; it is not walked over again and again.
+/// Whatever their order: the one that began last of all has a number above all that have ended.
+#[tokio::test]
+async fn a_horizon_is_above_every_transaction_that_writes() {
+    let fixture = Fixture::new().await;
+    let store = fixture.store();
+    let (mut first, mut last) = (fixture.pool.begin().await.unwrap(), fixture.pool.begin().await.unwrap());
+    let number = "SELECT pg_current_xact_id()::text::bigint";
+    let first_number: i64 = sqlx::query_scalar(number).fetch_one(&mut *first).await.unwrap();
+    let last_number: i64 = sqlx::query_scalar(number).fetch_one(&mut *last).await.unwrap();
+    outbox::enqueue(&mut last, &[event(&fixture.topic, "n-1", "1")]).await.unwrap();
+    for ended in [false, true] {
+        let horizon = store.horizon().await.unwrap();
+        assert!(horizon.next > last_number && horizon.drawn == 1, "{horizon:?} with {last_number}");
+        assert!(ended || horizon.xmin <= first_number, "{horizon:?} with {first_number}");
+        first.rollback().await.unwrap();
+        first = fixture.pool.begin().await.unwrap();
+    }
+    assert!(store.horizon().await.unwrap().xmin <= last_number);
+    last.commit().await.unwrap();
+}
+
+/// What was deleted stays in the index while someone may still see it; it is not walked over again and again, nor by
+/// whoever begins later.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn deleted_rows_that_someone_still_sees_cost_nothing() {
     let fixture = Fixture::new().await;
@@ -104,6 +126,13 @@ async fn deleted_rows_that_someone_still_sees_cost_nothing() {
         (fixture.count(read).await - before < 20_000).then_some(())
     })
     .await;
-    reading.rollback().await.unwrap();
+    fixture.until_count("the marks are kept", "SELECT count(*) FROM outbox_lease WHERE mark >= 20000", 64).await;
     relay.stop().await;
+    let before = fixture.count(read).await;
+    let next = fixture.relay(&[]).await;
+    write(&fixture.pool, &[event(&fixture.topic, "n-1", "1")]).await;
+    fixture.until_empty().await;
+    next.stop().await;
+    assert!(fixture.count(read).await - before < 20_000, "the next one walked over what was deleted");
+    reading.rollback().await.unwrap();
 }

@@ -9,7 +9,7 @@ use sqlx::Row as _;
 use stream::Failure;
 
 use super::Store;
-use crate::domain::{Epoch, Lease, Slot};
+use crate::domain::{Epoch, Lease, RowId, Slot};
 
 /// What all relays see of each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,16 +20,38 @@ pub struct Membership {
 }
 
 impl Store {
-    /// Says that `owner` lives, and prolongs all it holds; the answer is everything it holds.
-    pub async fn renew(&self, owner: &str, duration: Duration) -> Result<Vec<Lease>, Failure> {
+    /// Says that `owner` lives, prolongs all it holds and keeps the marks of what it holds under these leases; the answer is
+    /// everything it holds.
+    pub async fn renew(&self, owner: &str, duration: Duration, marks: &[(Lease, RowId)]) -> Result<Vec<Lease>, Failure> {
         let alive = "INSERT INTO outbox_member (owner, expires_at) VALUES ($1, now() + make_interval(secs => $2))
                      ON CONFLICT (owner) DO UPDATE SET expires_at = EXCLUDED.expires_at";
-        let prolong = "UPDATE outbox_lease SET expires_at = now() + make_interval(secs => $2) WHERE owner = $1 RETURNING slot, epoch";
+        let prolong = "
+            UPDATE outbox_lease AS lease
+            SET expires_at = now() + make_interval(secs => $2),
+                mark = coalesce((SELECT of.mark FROM unnest($3::smallint[], $4::bigint[], $5::bigint[]) AS of (slot, epoch, mark)
+                                 WHERE of.slot = lease.slot AND of.epoch = lease.epoch), lease.mark)
+            WHERE owner = $1
+            RETURNING slot, epoch";
         let renewed = self.on(&self.control, async |connection| {
             sqlx::query(alive).bind(owner).bind(duration.as_secs_f64()).execute(&mut *connection).await?;
-            sqlx::query_as(prolong).bind(owner).bind(duration.as_secs_f64()).fetch_all(connection).await
+            sqlx::query_as(prolong)
+                .bind(owner)
+                .bind(duration.as_secs_f64())
+                .bind(marks.iter().map(|(lease, _)| lease.slot.0).collect::<Vec<_>>())
+                .bind(marks.iter().map(|(lease, _)| lease.epoch.0).collect::<Vec<_>>())
+                .bind(marks.iter().map(|(_, mark)| mark.0).collect::<Vec<_>>())
+                .fetch_all(connection)
+                .await
         });
         Ok(leases(renewed.await?))
+    }
+
+    /// Up to where nothing is or may become visible in all the slots of `leases`, as was last kept.
+    pub async fn mark(&self, leases: &[Lease]) -> Result<RowId, Failure> {
+        let mark = "SELECT coalesce(min(mark), 0) FROM outbox_lease WHERE slot = ANY ($1)";
+        let slots: Vec<Slot> = leases.iter().map(|lease| lease.slot).collect();
+        let mark = self.on(&self.rows, async |connection| sqlx::query_scalar(mark).bind(numbers(&slots)).fetch_one(connection).await);
+        mark.await.map(RowId)
     }
 
     /// The members that live and the slots they hold.

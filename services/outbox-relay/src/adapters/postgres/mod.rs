@@ -15,7 +15,6 @@ pub use archive::Replay;
 pub use leases::Membership;
 pub use report::{DeadRow, DeadSelection, OwnerSlots, Pending, Stats};
 pub use rows::{Dead, Extent};
-pub use snapshot::Horizon;
 pub use wake::Wakes;
 
 use std::sync::Arc;

@@ -187,11 +187,12 @@ impl Store {
         .await
     }
 
-    /// How long the first row above `mark` has waited; zero when there is none.
-    pub async fn oldest(&self, mark: RowId) -> Result<Duration, Failure> {
-        let oldest = "SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox WHERE id > $1 ORDER BY id LIMIT 1";
+    /// How long the first row has waited; zero when there is none.
+    pub async fn oldest(&self) -> Result<Duration, Failure> {
+        let oldest = "SELECT extract(epoch FROM clock_timestamp() - created_at)::float8 FROM outbox
+                      WHERE id > (SELECT min(mark) FROM outbox_lease) ORDER BY id LIMIT 1";
         let seconds: Option<f64> =
-            self.on(&self.control, async |connection| sqlx::query_scalar(oldest).bind(mark.0).fetch_optional(connection).await).await?;
+            self.on(&self.control, async |connection| sqlx::query_scalar(oldest).fetch_optional(connection).await).await?;
         Ok(Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default())
     }
 }

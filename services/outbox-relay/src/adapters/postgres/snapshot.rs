@@ -3,20 +3,15 @@
 use stream::Failure;
 
 use super::Store;
-
-/// The transactions of one moment, by their numbers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Horizon {
-    /// Everything below has ended.
-    pub xmin: i64,
-    /// Everything from here on had not begun to write.
-    pub xmax: i64,
-}
+use crate::domain::Horizon;
 
 impl Store {
     pub async fn horizon(&self) -> Result<Horizon, Failure> {
-        let horizon = "SELECT pg_snapshot_xmin(s)::text::bigint, pg_snapshot_xmax(s)::text::bigint FROM pg_current_snapshot() AS s";
-        let (xmin, xmax) = self.on(&self.rows, async |connection| sqlx::query_as(horizon).fetch_one(connection).await).await?;
-        Ok(Horizon { xmin, xmax })
+        // A snapshot's xmax is one past the highest number that has *ended*: some from there on may write already. A number of
+        // one's own, drawn after the snapshot, is above them all.
+        let horizon = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint, pg_current_xact_id()::text::bigint,
+                              coalesce(pg_sequence_last_value(pg_get_serial_sequence('outbox', 'id')::regclass), 0)";
+        let (xmin, next, drawn) = self.on(&self.rows, async |connection| sqlx::query_as(horizon).fetch_one(connection).await).await?;
+        Ok(Horizon { xmin, next, drawn })
     }
 }
