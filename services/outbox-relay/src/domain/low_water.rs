@@ -141,6 +141,10 @@ impl LowWater {
 
     /// Learns what was asked after the last read.
     pub fn horizon(&mut self, Horizon { xmin, next, drawn }: Horizon, now: Instant) {
+        if drawn < self.mark {
+            // Another server than before, which lost the last ids and draws them again.
+            *self = Self::at(RowId(0), now);
+        }
         self.asked = Some(now);
         self.highest = self.highest.max(drawn);
         while let Some(oldest) = self.candidates.pop_front_if(|oldest| now >= oldest.at + LINGER && xmin >= oldest.next) {

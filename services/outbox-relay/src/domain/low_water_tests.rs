@@ -16,8 +16,9 @@ fn new(now: Instant) -> LowWater {
     LowWater::at(RowId(0), now)
 }
 
+/// With 20 ids drawn.
 fn running(xmin: i64, next: i64) -> Horizon {
-    Horizon { xmin, next, drawn: 0 }
+    Horizon { xmin, next, drawn: 20 }
 }
 
 #[test]
@@ -60,7 +61,7 @@ fn while_rows_come_the_mark_follows_them_closely() {
         let id = elapsed as i64 * 10 + 1;
         water.read(Some(RowId(id)), Some(RowId(id + 99)), None);
         if water.wants_horizon(now) {
-            water.horizon(running(id, id), now);
+            water.horizon(Horizon { xmin: id, next: id, drawn: id + 99 }, now);
         }
         let behind = id - water.mark().0;
         assert!(elapsed < 200 || behind <= 1_700, "{behind} ids behind after {elapsed} ms");
@@ -99,6 +100,15 @@ fn where_no_rows_come_the_mark_rises_with_what_others_have() {
     }
     assert_eq!(water.mark(), RowId(1_000_000));
     assert!(asked < 10, "asked {asked} times");
+}
+
+#[test]
+fn a_server_that_draws_ids_anew_is_read_from_the_front() {
+    let start = Instant::now();
+    let mut water = risen(start);
+    water.read(None, None, None);
+    water.horizon(Horizon { xmin: 9, next: 9, drawn: 999_990 }, start);
+    assert_eq!(water.mark(), RowId(0));
 }
 
 /// With the mark at 1,000,000.
