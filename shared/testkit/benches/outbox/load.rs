@@ -17,7 +17,6 @@ use uuid::Uuid;
 
 /// Events of a transaction.
 pub(crate) const BATCH: u32 = 100;
-const WRITERS: u32 = 4;
 const AGGREGATES: u32 = 10_000;
 /// An event as services write it, without its first eight bytes: which transaction, and which event of it.
 const PAYLOAD: [u8; 192] = [b'x'; 192];
@@ -51,15 +50,16 @@ impl Found {
 /// When each transaction was known to be committed.
 pub(crate) type Commits = HashMap<u32, Instant>;
 
-/// Writes `rate` events a second for `time`.
+/// Writes `rate` events a second for `time`. Each writer waits for its commit: a few more than keep up on a busy machine.
 pub(crate) async fn write(pool: &PgPool, topic: &str, rate: u32, time: Duration) -> Commits {
     let began = Instant::now();
-    let writers: Vec<_> = (0..WRITERS)
+    let count = (rate / 5_000).max(4);
+    let writers: Vec<_> = (0..count)
         .map(|writer| {
             let (pool, topic) = (pool.clone(), topic.to_owned());
             tokio::spawn(async move {
-                let every = Duration::from_secs_f64(f64::from(BATCH * WRITERS) / f64::from(rate));
-                let mut due = began + every * writer / WRITERS;
+                let every = Duration::from_secs_f64(f64::from(BATCH * count) / f64::from(rate));
+                let mut due = began + every * writer / count;
                 let (mut commits, mut number) = (Commits::new(), writer);
                 while began.elapsed() < time {
                     tokio::time::sleep_until(due.into()).await;
@@ -69,7 +69,7 @@ pub(crate) async fn write(pool: &PgPool, topic: &str, rate: u32, time: Duration)
                     outbox::enqueue(&mut open, &events).await.unwrap();
                     open.commit().await.unwrap();
                     commits.insert(number, Instant::now());
-                    number += WRITERS;
+                    number += count;
                 }
                 commits
             })
