@@ -1,6 +1,6 @@
 //! Snapshots of the release before: read, and written for it.
 
-use events::{AlertState, TemperatureAlert, Timestamp};
+use events::{AlertState, Arrival, TemperatureAlert, Timestamp};
 use stream::operator::State as _;
 use temperature_alert::domain::{Device, Outlet};
 use temperature_alert::language;
@@ -39,7 +39,7 @@ fn an_alert_open_in_a_snapshot_of_the_release_before_goes_on_and_resolves() {
     let mut device = Device::read(1, FORMAT_1).unwrap();
     let mut said = Collected::default();
     device.reconcile("sensor-01", at(6), &rules, &mut said);
-    device.take(&temperature("sensor-01", at(5), 30.0), &rules, &mut said);
+    assert_eq!(device.take(&temperature("sensor-01", at(5), 30.0), &rules, &mut said), Some(Arrival::Duplicate));
     device.take(&temperature("sensor-01", at(7), 31.0), &rules, &mut said);
     assert_eq!(said.0, [], "a repeat, and a reading that changes nothing");
     device.take(&temperature("sensor-01", at(8), 20.0), &rules, &mut said);
@@ -58,6 +58,7 @@ fn a_rule_that_is_gone_resolves_the_alert_of_the_release_before() {
     let alert = &said.0[0];
     assert_eq!((alert.tenant.as_str(), alert.device_id.as_str(), alert.rule_id.as_str()), ("acme", "sensor-01", "high-temperature"));
     assert_eq!((alert.state, alert.reason), (AlertState::Resolved, events::AlertReason::RuleRemoved));
+    assert_eq!((alert.metric.as_str(), alert.unit.as_str()), ("temperature", "Cel"));
 }
 
 #[test]

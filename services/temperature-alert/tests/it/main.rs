@@ -10,3 +10,4 @@ mod fuzz;
 mod refusals;
 mod reload;
 mod rules;
+mod says;

@@ -56,6 +56,12 @@ forget_after: soon
 }
 
 #[test]
+fn a_refusal_says_all_its_mistakes_in_one_line() {
+    let refused = language::parse("rules:\n  - {id: '', metric: '', above: 1, severity: INFO}\n").unwrap_err();
+    assert_eq!(refused.to_string(), "line 2, column 10: id `` is empty or used twice; line 2, column 22: metric is empty");
+}
+
+#[test]
 fn a_mistake_of_form_is_named_at_its_place() {
     for (yaml, place, word) in [
         ("rules:\n  - id: a\n    metric: t\n    abvoe: 28\n    severity: INFO\n", "line 4, column 5: ", "abvoe"),
