@@ -70,15 +70,32 @@ struct Sweep {
     /// Where its next part ends.
     up_to: i64,
     /// Ids of a part.
-    part: i64,
+    size: i64,
     due: Instant,
+}
+
+impl Sweep {
+    /// The one after a sweep that ended `now`.
+    fn after(now: Instant) -> Self {
+        Self { up_to: i64::MAX, size: FIRST_PART, due: now + SWEEP_EVERY }
+    }
+
+    /// The next part: ids above the first and up to the second.
+    fn part_below(&self, mark: i64) -> (i64, i64) {
+        let up_to = self.up_to.min(mark);
+        (up_to.saturating_sub(self.size).max(0), up_to)
+    }
+
+    fn shrink(&mut self) {
+        self.size = (self.size / 2).clamp(1, FIRST_PART);
+    }
 }
 
 impl LowWater {
     /// Nothing is or may become visible up to `mark`, as far as is known.
     pub fn at(RowId(mark): RowId, now: Instant) -> Self {
-        let sweep = Sweep { up_to: i64::MAX, part: FIRST_PART, due: now + SWEEP_EVERY };
-        Self { mark, empty_up_to: mark, highest: mark, candidates: VecDeque::new(), settled: None, asked: None, sweep }
+        let candidates = VecDeque::new();
+        Self { mark, empty_up_to: mark, highest: mark, candidates, settled: None, asked: None, sweep: Sweep::after(now) }
     }
 
     /// Read ids above this.
@@ -102,8 +119,8 @@ impl LowWater {
 
     /// Where nothing should be, to be looked at now: ids above the first and up to the second.
     pub fn sweep(&self, now: Instant) -> Option<(RowId, RowId)> {
-        let up_to = self.sweep.up_to.min(self.mark);
-        (now >= self.sweep.due && up_to > 0).then(|| (RowId((up_to - self.sweep.part).max(0)), RowId(up_to)))
+        let (above, up_to) = self.sweep.part_below(self.mark);
+        (now >= self.sweep.due && up_to > 0).then_some((RowId(above), RowId(up_to)))
     }
 
     /// Learns from looking there: whether there was anything, and how long it took.
@@ -113,23 +130,23 @@ impl LowWater {
             *self = Self::at(RowId(0), now);
             return;
         }
-        let rest = self.sweep.up_to.min(self.mark).saturating_sub(self.sweep.part);
-        if rest <= 0 {
-            self.sweep = Sweep { up_to: i64::MAX, part: FIRST_PART, due: now + SWEEP_EVERY };
+        let (above, _) = self.sweep.part_below(self.mark);
+        if above == 0 {
+            self.sweep = Sweep::after(now);
             return;
         }
         if took > PART_TAKES {
-            self.not_swept();
+            self.sweep.shrink();
         } else if took < PART_TAKES / 4 {
-            self.sweep.part = self.sweep.part.saturating_mul(2);
+            self.sweep.size = self.sweep.size.saturating_mul(2);
         }
-        self.sweep.up_to = rest;
+        self.sweep.up_to = above;
         self.sweep.due = now + PART_EVERY;
     }
 
     /// Looking there failed, perhaps for being more than can be looked through: less next time.
     pub fn not_swept(&mut self) {
-        self.sweep.part = (self.sweep.part / 2).clamp(1, FIRST_PART);
+        self.sweep.shrink();
     }
 
     /// Whether to ask which transactions run.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use events::{AlertState, TemperatureAlert, Timestamp};
-use temperature_alert::domain::{Simulation, source_alert};
+use temperature_alert::domain::{Rules, Simulation, source_alert};
 use temperature_alert::language;
 use testkit::temperature;
 
@@ -15,7 +15,7 @@ fn simulation(rule: &str) -> Simulation {
     Simulation::new(rules(rule))
 }
 
-fn rules(rule: &str) -> Arc<temperature_alert::domain::Rules> {
+fn rules(rule: &str) -> Arc<Rules> {
     Arc::new(language::parse(&format!("rules: [{{id: heat, metric: temperature, severity: WARNING, {rule}}}]")).unwrap())
 }
 

@@ -49,8 +49,8 @@ impl Store {
     /// Up to where nothing is or may become visible in all the slots of `leases`, as was last kept.
     pub async fn mark(&self, leases: &[Lease]) -> Result<RowId, Failure> {
         let mark = "SELECT coalesce(min(mark), 0) FROM outbox_lease WHERE slot = ANY ($1)";
-        let slots: Vec<Slot> = leases.iter().map(|lease| lease.slot).collect();
-        let mark = self.on(&self.rows, async |connection| sqlx::query_scalar(mark).bind(numbers(&slots)).fetch_one(connection).await);
+        let slots: Vec<i16> = leases.iter().map(|lease| lease.slot.0).collect();
+        let mark = self.on(&self.rows, async |connection| sqlx::query_scalar(mark).bind(&slots).fetch_one(connection).await);
         mark.await.map(RowId)
     }
 
