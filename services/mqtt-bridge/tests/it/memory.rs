@@ -150,3 +150,13 @@ async fn the_edge_profile_needs_at_most_64_mib_at_1000_events_a_minute_and_after
     eprintln!("edge profile: at most {away_mib:.1} MiB with Kafka away, {back_mib:.1} MiB with it back");
     assert!(away_mib.max(back_mib) <= 64.0);
 }
+
+/// Built otherwise it keeps a third more memory than is promised.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn the_allocator_is_set_up_as_it_was_measured() {
+    let mut bridge = std::process::Command::new(testkit::binary(NAME));
+    let said = bridge.arg("--version").env("MALLOC_CONF", "confirm_conf:true").output().unwrap();
+    let said = String::from_utf8(said.stderr).unwrap();
+    assert!(said.contains("narenas:1,dirty_decay_ms:500"), "{said}");
+}
