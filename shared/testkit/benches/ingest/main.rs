@@ -19,7 +19,7 @@ use serde::Serialize;
 use serde_json::Value;
 use stream::OutRecord;
 use stream::producer::GiveUp;
-use testkit::bench::{Percentiles, Report, Target, Usage};
+use testkit::bench::{Percentiles, Report, Spread, Target, Usage};
 use testkit::{Kit, Mosquitto, Process};
 use wire::Publisher;
 
@@ -210,9 +210,8 @@ fn counted(mut ages: Vec<f64>) -> Percentiles {
     Percentiles::of(ages.split_off(ages.len() / 2)).expect("there are figures")
 }
 
-fn median(mut found: Vec<f64>) -> f64 {
-    found.sort_by(f64::total_cmp);
-    found[found.len() / 2]
+fn median(found: Vec<f64>) -> f64 {
+    Spread::of(found).expect("there are figures").median
 }
 
 /// Calls `send` `count` times, `rate` times a second.
@@ -285,8 +284,8 @@ async fn main() {
     }
     report.table("Publish to Kafka, ms", &["messages/s", "", "p50", "p99", "p99.9", "max"], steady);
     report.target(Target::at_least("throughput, % of the bare subscriber (median)", 85.0, median(ratios)));
-    if telegraf.is_some() {
-        report.target(Target::at_least("throughput, times Telegraf's (median)", 1.0, median(beside)));
+    if let Some(times) = Spread::of(beside) {
+        report.target(Target::at_least("throughput, times Telegraf's (median)", 1.0, times.median));
     }
     report.target(Target::at_most("reordered within a device", 0.0, reordered as f64));
     report.target(Target::at_most("peak RSS, MiB", 64.0, peaks.into_iter().fold(0.0, f64::max)));
