@@ -85,7 +85,22 @@ mod tests {
         let night = schedule(&[Weekday::Friday], 22, 6);
         assert!(night.is_active(at("2026-01-09T21:00:00Z")));
         assert!(night.is_active(at("2026-01-10T04:59:00Z")), "Saturday morning");
+        assert!(!night.is_active(at("2026-01-10T05:00:00Z")), "it is over");
         assert!(!night.is_active(at("2026-01-09T04:59:00Z")), "Friday morning");
+    }
+
+    #[test]
+    fn from_an_hour_to_the_same_hour_is_a_whole_day() {
+        let day = schedule(&[Weekday::Friday], 6, 6);
+        assert!(!day.is_active(at("2026-01-09T04:59:59Z")));
+        assert!(day.is_active(at("2026-01-09T05:00:00Z")));
+        assert!(day.is_active(at("2026-01-10T04:59:59Z")), "Saturday morning");
+        assert!(!day.is_active(at("2026-01-10T05:00:00Z")));
+    }
+
+    #[test]
+    fn what_a_version_is_made_of_tells_days_hours_and_zone() {
+        assert_eq!(format!("{:?}", schedule(&[Weekday::Friday], 22, 6)), "[Friday] 22:00:00 06:00:00 Europe/Berlin");
     }
 
     #[test]

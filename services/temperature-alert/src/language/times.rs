@@ -62,6 +62,12 @@ mod tests {
     }
 
     #[test]
+    fn a_week_has_seven_days_in_their_order() {
+        let week = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"].map(|text| day(text).unwrap());
+        assert_eq!(week.map(Weekday::to_monday_one_offset), [1, 2, 3, 4, 5, 6, 7]);
+    }
+
+    #[test]
     fn an_hour_has_two_digits_and_two_more() {
         assert_eq!(hour("24:00").unwrap(), Time::midnight());
         assert_eq!(hour("08:30").unwrap(), Time::constant(8, 30, 0, 0));

@@ -99,3 +99,21 @@ fn a_rules_version_changes_with_its_definition_and_only_with_it() {
     assert_ne!(version("above: 28"), version("above: 28.5"));
     assert_ne!(version("above: 28"), version("above: 28, runbook_url: https://runbooks.example"));
 }
+
+#[test]
+fn the_bounds_of_repeat_are_allowed_and_what_lies_beyond_is_not() {
+    let repeat = |count: u32, of: u32| {
+        language::parse(&format!("rules: [{{id: a, metric: t, above: 1, severity: INFO, repeat: {{count: {count}, of: {of}}}}}]"))
+    };
+    assert!(repeat(1, 1).is_ok() && repeat(5, 5).is_ok() && repeat(100, 100).is_ok());
+    assert!(repeat(0, 1).is_err() && repeat(2, 1).is_err() && repeat(1, 101).is_err());
+}
+
+#[test]
+fn a_step_of_a_ladder_fires_beyond_the_one_before_and_clears_no_sooner_than_the_first_fires() {
+    let ladder = |step: &str| {
+        language::parse(&format!("rules: [{{id: a, metric: t, above: 28, severity: WARNING, ladder: [{{{step}, severity: CRITICAL}}]}}]"))
+    };
+    assert!(ladder("at: 30").is_ok() && ladder("at: 30, clear: 28").is_ok());
+    assert!(ladder("at: 28").is_err() && ladder("at: 30, clear: 27.9").is_err());
+}
