@@ -20,7 +20,7 @@ from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, Q
 import detector, evaluate, nab
 from bags import Bags
 from network import Network, to_onnx
-from train import HERE, Data, fit, replace_between, write
+from train import HERE, Data, calibration, fit, replace_between, write
 
 TEACHER = [256, 256, 256]
 TEACHER_STEPS = 200  # more, and it knows its own data by heart
@@ -122,7 +122,7 @@ def measured(a, data, name, graph, parameters):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         manifest = {"name": "compression", "version": name, "parameters": parameters, "metrics": {}, "training": {}}
-        manifest["calibration"] = {"open_evidence": detector.MIDDLE}
+        manifest["calibration"] = calibration(detector.MIDDLE)
         write(scratch / "model", graph, data.made.names, data.made.bags.sample(1_000), manifest)
         evaluate.score(a.detector, a.corpus, scratch / "model", nab.read(a.corpus), scratch / "scores")
         best = evaluate.judge(a.scorer, a.corpus, scratch / "scores")["in_sample"]

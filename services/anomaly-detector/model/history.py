@@ -8,9 +8,9 @@ import csv
 
 import numpy as np
 
-import synthetic
+import faults
 
-SHORTEST = 2 * synthetic.QUIET  # readings: fewer teach nothing beyond the warm-up
+SHORTEST = 2 * faults.QUIET  # readings: fewer teach nothing beyond the warm-up
 
 
 class Recorded:
@@ -21,7 +21,7 @@ class Recorded:
 
     def __call__(self):
         rng, values = np.random.default_rng(self.seed), self.values.copy()
-        self.spans = synthetic.inject_all(rng, values) if self.faulty else []
+        self.spans = faults.inject_all(rng, values) if self.faulty else []
         return self.times, values, self.spans
 
 

@@ -22,7 +22,7 @@ from bags import Bags, Series
 from network import Network, averaged, to_onnx
 
 HERE = pathlib.Path(__file__).resolve().parent
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 PLAIN = 160  # simple series with plain faults
 CALM = 40  # healthy sensors for a month, and simple series without a fault
 MEMBERS = 3  # networks whose mean is shipped as one: single ones differ by several points of the public score
@@ -31,8 +31,11 @@ WARM_UP = 64
 REACH = 24  # rows from an anomaly's first in which it should be noticed
 LATER = -0.7  # logarithm of what noticing it at the last of them is worth
 AFTERMATH = 300  # rows after an anomaly that are neither right nor wrong
-HEALTHY_OPENS = 0.02  # a week at most, of healthy sensors read every five minutes
-OTHER_OPENS = 0.5  # a week of 2,016 rows at most, over all kinds of synthetic streams, the wild ones too
+# How much being rare of a key is evidence beside a logit: a logit as high, and single features.
+LOGIT_WEIGHT = 0.25
+SIGNALS = {"discord_4": 0.25, "discord_16": 0.75, "novelty_long": 0.75, "increment": 0.25}
+HEALTHY_OPENS = 0.05  # a week at most, of healthy sensors read every five minutes
+OTHER_OPENS = 0.6  # a week of 2,016 rows at most, over all kinds of synthetic streams, the wild ones too
 ONE_ALARM = 48  # rows within which several count as one
 
 
@@ -107,7 +110,7 @@ class Data:
 
     def sources(self, *others):
         """What to train on, and how many anomalies and calm blocks of each a batch."""
-        return [(bags, 24, 48) for bags in (self.made.bags, *others)] + [(self.plain, 16, 32), (self.quiet, 0, 48)]
+        return [(bags, 24, 48) for bags in (self.made.bags, *others)] + [(self.plain, 32, 32), (self.quiet, 0, 48)]
 
 
 def fit(seed, sources, steps, members=MEMBERS, widths=WIDTHS):
@@ -173,11 +176,15 @@ def write(folder, graph, names, normal, manifest):
     return manifest
 
 
+def calibration(opening):
+    return {"open_evidence": opening, "logit_weight": LOGIT_WEIGHT, "signals": [{"feature": f, "weight": w} for f, w in SIGNALS.items()]}
+
+
 def write_calibrated(folder, graph, data, manifest):
     """The same, its opening evidence measured with the detector."""
 
     def at(opening, **metrics):
-        measured = {"calibration": {"open_evidence": opening}, "metrics": manifest["metrics"] | metrics}
+        measured = {"calibration": calibration(opening), "metrics": manifest["metrics"] | metrics}
         return write(folder, graph, data.made.names, data.made.bags.sample(100_000), manifest | measured)
 
     at(detector.MIDDLE)

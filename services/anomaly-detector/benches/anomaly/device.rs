@@ -52,7 +52,7 @@ impl Bench {
         let rows: Vec<_> = observations.iter().map(|observation| observation.row).collect();
         let logits = self.scorer.logits(&rows).unwrap();
         let judged = Instant::now();
-        let prior = self.scorer.manifest().calibration;
+        let prior = self.scorer.manifest().calibration.clone();
         for (((memory, _), observation), logit) in self.devices.iter_mut().zip(&observations).zip(logits) {
             std::hint::black_box(memory.score(observation, logit, &prior));
         }

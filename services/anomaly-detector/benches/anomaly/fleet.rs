@@ -30,7 +30,7 @@ fn readings(seed: u64, interval: f64) -> Vec<(i64, f64)> {
 fn opened(seed: u64, interval: f64) -> usize {
     let (mut scorer, mut memory, mut lifecycle) = (scorer(), Memory::default(), Lifecycle::default());
     let readings = readings(seed, interval);
-    let prior = scorer.manifest().calibration;
+    let prior = scorer.manifest().calibration.clone();
     let observations: Vec<_> = readings.iter().map(|(at, value)| memory.observe(*at, *value).unwrap()).collect();
     let logits = scorer.logits(&observations.iter().map(|observation| observation.row).collect::<Vec<_>>()).unwrap();
     let transitions = observations.iter().zip(logits).zip(&readings).filter_map(|((observation, logit), (at, _))| {

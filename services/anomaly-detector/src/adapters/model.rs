@@ -124,7 +124,9 @@ impl Manifest {
             return Err(ModelError::ManifestInconsistent("threshold must lie between 0 and 1"));
         }
         if !self.calibration.is_usable() {
-            return Err(ModelError::ManifestInconsistent("calibration needs a finite open_evidence"));
+            return Err(ModelError::ManifestInconsistent(
+                "calibration needs a finite open_evidence, and at most four signals; weights are 0 to 10",
+            ));
         }
         Ok(())
     }
@@ -189,6 +191,10 @@ mod tests {
             let error = check(&manifest).unwrap_err();
             assert!(matches!(error, ModelError::ManifestInconsistent(_)), "{field}: {error}");
         }
+        let mut manifest = description();
+        manifest["calibration"]["signals"] = json!([{"feature": "z_12", "weight": -1.0}]);
+        let error = check(&manifest).unwrap_err();
+        assert!(matches!(error, ModelError::ManifestInconsistent(_)), "{error}");
         assert!(matches!(check(&json!({"name": "x"})).unwrap_err(), ModelError::ManifestInvalid(_)));
     }
 

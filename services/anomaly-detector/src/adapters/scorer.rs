@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use super::{Manifest, Model, ModelError, Runtime};
 use crate::domain::{
+    calibration::MOST_SIGNALS,
     detector::round_logit,
     features::{FEATURE_COUNT, FEATURES, Row},
 };
@@ -24,7 +25,7 @@ pub struct InferenceFailed {
     reason: String,
 }
 
-/// How much of the score a feature accounts for; the shares of one row sum to at most 1.
+/// How much of the evidence a feature accounts for; the shares of one row sum to at most 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contribution {
     pub feature: &'static str,
@@ -71,14 +72,18 @@ impl Scorer {
         Ok(())
     }
 
-    /// What spoke for a row, the strongest first: how far the logit falls when a feature is put back to its usual value.
-    pub fn contributions(&mut self, row: &Row) -> Result<Vec<Contribution>, InferenceFailed> {
+    /// What spoke for a row, the strongest first: how far the logit falls when a feature is put back to its usual value, and
+    /// what each of the model's signals added to the evidence by itself.
+    pub fn contributions(&mut self, row: &Row, signals: &[f32; MOST_SIGNALS]) -> Result<Vec<Contribution>, InferenceFailed> {
         let mut rows = vec![*row; FEATURE_COUNT + 1];
         for (i, usual) in self.manifest.baseline.iter().enumerate() {
             rows[i + 1][i] = *usual;
         }
         let logits = self.logits(&rows)?;
-        let falls: Vec<f32> = logits[1..].iter().map(|l| (logits[0] - l).max(0.0)).collect();
+        let mut falls: Vec<f32> = logits[1..].iter().map(|l| (logits[0] - l).max(0.0)).collect();
+        for (signal, added) in self.manifest.calibration.signals.iter().zip(signals) {
+            falls[signal.feature.0] += added;
+        }
         let total = falls.iter().sum::<f32>().max(f32::MIN_POSITIVE);
         let shares = FEATURES.iter().zip(falls).map(|(feature, fall)| Contribution { feature, share: fall / total });
         let mut spoke: Vec<Contribution> = shares.filter(|c| c.share >= 0.05).collect();

@@ -138,12 +138,12 @@ impl Replay {
 }
 
 fn describe_score(detection: &Detection, at: Timestamp, value: f64, scored: &Scored, text: &mut String) -> anyhow::Result<()> {
-    let Scored { observation, logit, score, as_high, transition, .. } = scored;
-    if !observation.ready {
+    let Scored { observation, logit, score, transition, .. } = scored;
+    let Some(judgement) = scored.judgement else {
         writeln!(text, "  {at} {value}: still learning what is usual")?;
         return Ok(());
-    }
-    let spoke = detection.contributions(&observation.row)?;
+    };
+    let spoke = detection.contributions(scored)?;
     let spoke: Vec<String> =
         spoke.iter().take(4).map(|Contribution { feature, share }| format!("{feature} {:.0} %", share * 100.0)).collect();
     let change = match transition {
@@ -155,7 +155,7 @@ fn describe_score(detection: &Detection, at: Timestamp, value: f64, scored: &Sco
     writeln!(
         text,
         "  {at} {value} (expected {expected:.3}, {low:.3} to {high:.3}): score {score:.3}, logit {logit:.2}, {:.2} % of its own as high{change}; {}",
-        as_high * 100.0,
+        judgement.as_high * 100.0,
         spoke.join(", ")
     )?;
     Ok(())

@@ -1,41 +1,79 @@
 //! From the network's logit to a score that means the same for every device: 0.8 is where an anomaly opens.
 //!
 //! A raw logit's level differs from one kind of series to the next. So the evidence of a reading is its logit and how rare
-//! such a one is of this very key: -ln of the share of its own logits, over about four thousand readings, that were as
-//! high. Many high ones make a high one worth less; a key little is known of has to look odder. A series sampled faster
-//! than every five minutes has more chances a week, and has to look odder for that too.
+//! such a one is of this very key: -ln of the share of its own logits, over the last three to six thousand, that were as
+//! high. Many high ones make a high one worth less; a key little is known of has to look odder. What the network makes of
+//! a feature it has from other series; so the same is added for a few features the model names, its signals, each by its
+//! weight: what this key never did counts, also where others do it every day. A series sampled faster than every five
+//! minutes has more chances a week, and has to look odder for that too.
 
 use serde::{Deserialize, Serialize};
 
-/// Logits are counted in bins of `WIDTH` from `LOWEST` on; beyond either end the outermost bin counts them.
-const BINS: usize = 96;
-const LOWEST: f32 = -12.0;
-const WIDTH: f32 = 0.25;
-/// Readings after which a count has faded to a third.
-const HORIZON: f32 = 4_000.0;
+use super::{
+    features::{FEATURES, Row},
+    rarity::{Rarity, Scale},
+};
+
+const LOGITS: Scale = Scale { lowest: -12.0, width: 0.25, bins: 96 };
+/// Features are squashed: five is a hundred and fifty deviations.
+const SIGNALS: Scale = Scale { lowest: -1.0, width: 0.125, bins: 48 };
+/// A model may name so many.
+pub const MOST_SIGNALS: usize = 4;
 const LN_FOUR: f32 = 1.386_294_4;
 const EVERY_FIVE_MINUTES: f64 = 2_016.0;
-/// Evidence per e-fold of readings a week; what is left of 1 the key's own rarity brings.
-const FASTER: f64 = 0.5;
+/// Evidence per e-fold of readings a week: with one, a healthy fleet read every minute opens a little more often.
+const FASTER: f64 = 1.25;
 
 /// What training found out about evidence; part of the model.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Prior {
     /// The evidence that scores 0.8 on a series sampled every five minutes.
     pub open_evidence: f32,
+    /// How much of a logit's rarity is evidence.
+    #[serde(default = "all_of_it")]
+    pub logit_weight: f32,
+    /// What is evidence by being rare; a model made before there were signals names none.
+    #[serde(default)]
+    pub signals: Vec<Signal>,
+}
+
+/// Of a model made before it was said.
+fn all_of_it() -> f32 {
+    1.0
+}
+
+/// A feature, and how much of its rarity is evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+pub struct Signal {
+    pub feature: Feature,
+    pub weight: f32,
+}
+
+/// The number of a feature, by its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Feature(pub usize);
+
+impl TryFrom<String> for Feature {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        FEATURES.iter().position(|feature| *feature == name).map(Self).ok_or_else(|| format!("no feature is called {name:?}"))
+    }
 }
 
 impl Prior {
     pub fn is_usable(&self) -> bool {
-        self.open_evidence.is_finite()
+        let mut weights = self.signals.iter().map(|signal| signal.weight).chain([self.logit_weight]);
+        self.open_evidence.is_finite() && self.signals.len() <= MOST_SIGNALS && weights.all(|weight| (0.0..=10.0).contains(&weight))
     }
 }
 
-/// The logits of a key so far.
+/// The logits and the signals of a key so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    counts: Vec<f32>,
-    total: f32,
+    pub(crate) logits: Rarity,
+    pub(crate) signals: Vec<Rarity>,
 }
 
 /// A logit in the light of those before it.
@@ -44,68 +82,57 @@ pub struct Judgement {
     pub score: f32,
     /// The share of this key's own logits that were as high, at least one in as many as were seen.
     pub as_high: f32,
+    /// What each of the model's signals adds to the evidence.
+    pub signals: [f32; MOST_SIGNALS],
 }
 
 impl Calibration {
-    /// Judges a logit by those before it; then it joins them.
-    pub(crate) fn judge(&mut self, logit: f32, readings_per_week: f64, prior: Prior) -> Judgement {
-        let as_high = self.as_high(logit);
-        let haste = FASTER * (readings_per_week / EVERY_FIVE_MINUTES).max(1.0).ln();
-        let evidence = logit - as_high.ln();
-        self.learn(logit);
-        let score = 1.0 / (1.0 + (prior.open_evidence + haste as f32 - evidence - LN_FOUR).exp());
-        Judgement { score, as_high }
-    }
-
-    fn as_high(&self, logit: f32) -> f32 {
-        let (bin, above) = place(logit);
-        let within = self.counts.get(bin).map_or(0.0, |count| count * (1.0 - above));
-        let beyond: f32 = self.counts.get(bin + 1..).unwrap_or_default().iter().sum();
-        (within + beyond + 1.0) / (self.total + 2.0)
-    }
-
-    fn learn(&mut self, logit: f32) {
-        self.counts.resize(BINS, 0.0);
-        if self.total >= HORIZON {
-            let kept = 1.0 - 1.0 / HORIZON;
-            self.counts.iter_mut().for_each(|count| *count *= kept);
-            self.total *= kept;
+    /// Judges a row's logit and signals by those before them; then they join them.
+    pub(crate) fn judge(&mut self, logit: f32, row: &Row, readings_per_week: f64, prior: &Prior) -> Judgement {
+        let as_high = self.logits.push(logit, LOGITS);
+        if self.signals.len() != prior.signals.len() {
+            self.signals = vec![Rarity::default(); prior.signals.len()];
         }
-        self.counts[place(logit).0] += 1.0;
-        self.total += 1.0;
+        let mut signals = [0.0; MOST_SIGNALS];
+        for ((added, rarity), signal) in signals.iter_mut().zip(&mut self.signals).zip(&prior.signals) {
+            *added = -signal.weight * rarity.push(row[signal.feature.0], SIGNALS).ln();
+        }
+        let haste = FASTER * (readings_per_week / EVERY_FIVE_MINUTES).max(1.0).ln();
+        let evidence = logit - prior.logit_weight * as_high.ln() + signals.iter().sum::<f32>();
+        let score = 1.0 / (1.0 + (prior.open_evidence + haste as f32 - evidence - LN_FOUR).exp());
+        Judgement { score, as_high, signals }
     }
-}
-
-/// The bin of a logit, and how far into it it lies, 0 to 1.
-fn place(logit: f32) -> (usize, f32) {
-    let at = (logit - LOWEST) / WIDTH;
-    let bin = at.floor().clamp(0.0, (BINS - 1) as f32);
-    (bin as usize, (at - bin).clamp(0.0, 1.0))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::features::FEATURE_COUNT;
 
-    const PRIOR: Prior = Prior { open_evidence: 8.0 };
     const SLOW: f64 = 1_000.0;
+    const CALM: Row = [0.0; FEATURE_COUNT];
+    const SIGNAL: usize = 5;
+
+    fn prior() -> Prior {
+        Prior { open_evidence: 8.0, logit_weight: 1.0, signals: Vec::new() }
+    }
 
     fn after(count: u32, logit: impl Fn(u32) -> f32) -> Calibration {
         let mut calibration = Calibration::default();
         (0..count).for_each(|i| {
-            calibration.judge(logit(i), SLOW, PRIOR);
+            calibration.judge(logit(i), &CALM, SLOW, &prior());
         });
         calibration
     }
 
     fn score(calibration: &Calibration, logit: f32, readings_per_week: f64) -> f32 {
-        calibration.clone().judge(logit, readings_per_week, PRIOR).score
+        calibration.clone().judge(logit, &CALM, readings_per_week, &prior()).score
     }
 
     #[test]
     fn the_opening_evidence_scores_four_fifths() {
         // Of a key nothing is known of, half are taken to be as high.
-        let score = Calibration::default().judge(8.0 - 2.0_f32.ln(), SLOW, PRIOR).score;
+        let score = Calibration::default().judge(8.0 - 2.0_f32.ln(), &CALM, SLOW, &prior()).score;
         assert!((score - 0.8).abs() < 1e-6, "{score}");
     }
 
@@ -125,9 +152,24 @@ mod tests {
     }
 
     #[test]
-    fn what_was_usual_long_ago_does_not_count_for_ever() {
-        let changed = after(60_000, |i| if i < 10_000 { 4.0 } else { -6.0 });
-        assert!(changed.as_high(4.0) < 1e-3, "{}", changed.as_high(4.0));
+    fn a_signal_counts_by_how_rare_it_is_of_this_key_and_as_much_as_is_said() {
+        let prior = Prior { open_evidence: 8.0, logit_weight: 1.0, signals: vec![Signal { feature: Feature(SIGNAL), weight: 0.5 }] };
+        let row = |signal: f32| {
+            let mut row = CALM;
+            row[SIGNAL] = signal;
+            row
+        };
+        let judged = |often: u32| {
+            let mut calibration = Calibration::default();
+            (0..4_000).for_each(|i| _ = calibration.judge(-6.0, &row(if i % often == 0 { 3.0 } else { 0.0 }), SLOW, &prior));
+            calibration.judge(-6.0, &row(3.0), SLOW, &prior)
+        };
+        let (rare, common) = (judged(2_000), judged(4));
+        assert!((rare.signals[0] - 0.5 * (4_002.0_f32 / 3.0).ln()).abs() < 1e-3, "{rare:?}");
+        assert!((common.signals[0] - 0.5 * (4_002.0_f32 / 1_001.0).ln()).abs() < 1e-3, "{common:?}");
+        let odds = |judged: &Judgement| (judged.score / (1.0 - judged.score)).ln();
+        assert!((odds(&rare) - odds(&common) - (rare.signals[0] - common.signals[0])).abs() < 1e-2, "{rare:?} {common:?}");
+        assert_eq!(rare.signals[1..], [0.0; MOST_SIGNALS - 1]);
     }
 
     #[test]
@@ -144,5 +186,23 @@ mod tests {
             let score = score(&known, logit, SLOW);
             assert!((0.0..=1.0).contains(&score), "{logit}: {score}");
         }
+    }
+
+    #[test]
+    fn a_signal_is_named_as_a_feature() {
+        let prior: Prior =
+            serde_json::from_str(r#"{"open_evidence": 7.0, "signals": [{"feature": "novelty_long", "weight": 0.5}]}"#).unwrap();
+        assert_eq!(FEATURES[prior.signals[0].feature.0], "novelty_long");
+        let refused =
+            serde_json::from_str::<Prior>(r#"{"open_evidence": 7.0, "signals": [{"feature": "novelty", "weight": 0.5}]}"#).unwrap_err();
+        assert!(refused.to_string().contains("no feature is called \"novelty\""), "{refused}");
+        let before: Prior = serde_json::from_str(r#"{"open_evidence": 7.0}"#).unwrap();
+        assert!(before.signals.is_empty() && (before.logit_weight - 1.0).abs() < f32::EPSILON && before.is_usable());
+        for weight in [-1.0, f32::NAN, f32::INFINITY] {
+            let signals = vec![Signal { feature: Feature(SIGNAL), weight }];
+            assert!(!Prior { signals, ..prior.clone() }.is_usable(), "{weight}");
+        }
+        assert!(!Prior { signals: vec![prior.signals[0]; MOST_SIGNALS + 1], ..prior.clone() }.is_usable());
+        assert!(!Prior { logit_weight: f32::NAN, ..prior }.is_usable());
     }
 }

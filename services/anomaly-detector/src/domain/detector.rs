@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     calibration::{Calibration, Judgement, Prior},
-    features::{FeatureState, NotFinite, Observation, format_1},
+    features::{FeatureState, NotFinite, Observation},
 };
 
 /// All that is remembered of a key besides what was announced. It can be rebuilt by replaying its readings.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Memory {
-    features: FeatureState,
-    calibration: Calibration,
+    pub(crate) features: FeatureState,
+    pub(crate) calibration: Calibration,
 }
 
 impl Memory {
@@ -20,15 +20,7 @@ impl Memory {
         self.features.observe(at_micros, value)
     }
 
-    pub(crate) fn from_format_1(features: &format_1::Features) -> Self {
-        Self { features: FeatureState::from_format_1(features), calibration: Calibration::default() }
-    }
-
-    pub(crate) fn to_format_1(&self) -> format_1::Features {
-        self.features.to_format_1()
-    }
-
-    /// Another model's logits are another scale: what this key's usual ones are has to be learned anew.
+    /// Another model's logits are another scale, and its signals others: what this key's usual ones are has to be learned anew.
     pub fn forget_calibration(&mut self) {
         self.calibration = Calibration::default();
     }
@@ -37,7 +29,8 @@ impl Memory {
     /// must have been judged. `logit` is the network's word on it; it is rounded before it meets any state, so that how
     /// readings were batched cannot show.
     pub fn judge(&mut self, observation: &Observation, logit: f32, prior: &Prior) -> Option<Judgement> {
-        observation.ready.then(|| self.calibration.judge(round_logit(logit), observation.readings_per_week, *prior))
+        let Observation { ready, row, readings_per_week, .. } = observation;
+        ready.then(|| self.calibration.judge(round_logit(logit), row, *readings_per_week, prior))
     }
 
     /// [`judge`](Self::judge)'s score, 0 during warm-up.
@@ -55,7 +48,7 @@ pub fn round_logit(logit: f32) -> f32 {
 mod tests {
     use super::*;
 
-    const PRIOR: Prior = Prior { open_evidence: 3.0 };
+    const PRIOR: Prior = Prior { open_evidence: 3.0, logit_weight: 1.0, signals: Vec::new() };
 
     fn reading(i: u32) -> (i64, f64, f32) {
         let at = i64::from(i) * if i < 300 { 60_000_000 } else { 1_000_000 };

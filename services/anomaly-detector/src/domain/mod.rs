@@ -6,4 +6,5 @@ pub mod detector;
 pub mod features;
 pub mod group;
 pub mod lifecycle;
+pub(crate) mod rarity;
 pub mod sensitivity;

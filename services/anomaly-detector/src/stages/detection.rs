@@ -10,8 +10,9 @@ use stream::{Failure, Poison};
 use telemetry::metrics::{Histogram, histogram};
 
 use super::about::About;
-use super::format_1;
+use super::format_2;
 use crate::adapters::{Contribution, Manifest, Scorer};
+use crate::domain::calibration::{Judgement, MOST_SIGNALS};
 use crate::domain::detector::Memory;
 use crate::domain::features::{Observation, Row};
 use crate::domain::lifecycle::{Lifecycle, Thresholds, Transition};
@@ -51,21 +52,21 @@ impl Device {
 }
 
 impl State for Device {
-    const FORMAT: u8 = 2;
-    const PREVIOUS: u8 = 1;
+    const FORMAT: u8 = 3;
+    const PREVIOUS: u8 = 2;
 
     fn read(format: u8, bytes: &[u8]) -> Result<Self, StateUnreadable> {
         match format {
-            1 => Ok(postcard::from_bytes::<format_1::Device>(bytes)?.into()),
-            2 => Ok(postcard::from_bytes(bytes)?),
+            2 => Ok(postcard::from_bytes::<format_2::Device>(bytes)?.into()),
+            3 => Ok(postcard::from_bytes(bytes)?),
             found => Err(StateUnreadable::OtherFormat { found, known: Self::FORMAT }),
         }
     }
 
     fn write(&self, format: u8, bytes: Vec<u8>) -> Result<Vec<u8>, StateUnreadable> {
         match format {
-            1 => Ok(postcard::to_extend(&format_1::Device::from(self), bytes)?),
-            2 => Ok(postcard::to_extend(self, bytes)?),
+            2 => Ok(postcard::to_extend(&format_2::Device::from(self), bytes)?),
+            3 => Ok(postcard::to_extend(self, bytes)?),
             found => Err(StateUnreadable::OtherFormat { found, known: Self::FORMAT }),
         }
     }
@@ -118,8 +119,8 @@ pub struct Scored {
     pub observation: Observation,
     pub logit: f32,
     pub score: f32,
-    /// The share of this device's own logits that were as high; 1 during warm-up.
-    pub as_high: f32,
+    /// How it came to the score; none during warm-up.
+    pub judgement: Option<Judgement>,
     pub thresholds: Thresholds,
     pub transition: Option<Transition>,
 }
@@ -201,12 +202,12 @@ impl Detection {
 
     fn conclude(&self, reading: &Reading, device: &mut Device, observation: &Observation, logit: f32) -> Scored {
         let metric = device.metric(&reading.metric);
-        let judged = metric.memory.judge(observation, logit, &self.manifest.calibration);
-        let (score, as_high) = judged.map_or((0.0, 1.0), |judged| (judged.score, judged.as_high));
+        let judgement = metric.memory.judge(observation, logit, &self.manifest.calibration);
+        let score = judgement.map_or(0.0, |judgement| judgement.score);
         let thresholds = self.sensitivity.of(&reading.device_id, &reading.metric);
         let transition = metric.lifecycle.on_score(reading.measured_at.as_micros(), score, &thresholds);
         metric.last_value = reading.value;
-        Scored { observation: *observation, logit, score, as_high, thresholds, transition }
+        Scored { observation: *observation, logit, score, judgement, thresholds, transition }
     }
 
     /// A device another model scored until now: what its usual logits are is learned anew.
@@ -227,8 +228,10 @@ impl Detection {
         Ok(logits)
     }
 
-    /// What spoke for a row, the strongest first.
-    pub fn contributions(&self, row: &Row) -> Result<Vec<Contribution>, Failure> {
-        self.scorer.lock().unwrap_or_else(PoisonError::into_inner).contributions(row).map_err(Failure::fatal)
+    /// What spoke for a score, the strongest first.
+    pub fn contributions(&self, scored: &Scored) -> Result<Vec<Contribution>, Failure> {
+        let signals = scored.judgement.map_or([0.0; MOST_SIGNALS], |judgement| judgement.signals);
+        let mut network = self.scorer.lock().unwrap_or_else(PoisonError::into_inner);
+        network.contributions(&scored.observation.row, &signals).map_err(Failure::fatal)
     }
 }

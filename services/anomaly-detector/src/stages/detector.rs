@@ -38,7 +38,7 @@ impl DetectorOperator {
     fn anomaly(&self, about: &About, reading: &Reading, scored: &Scored, transition: Transition, model: Model) -> Result<Anomaly, Failure> {
         let Scored { observation, score, thresholds, .. } = scored;
         let contributions = match transition {
-            Transition::Opened(_) => self.detection.contributions(&observation.row)?,
+            Transition::Opened(_) => self.detection.contributions(scored)?,
             Transition::Closed(_) => Vec::new(),
         };
         Ok(Anomaly {

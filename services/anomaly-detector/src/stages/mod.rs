@@ -4,7 +4,7 @@ mod about;
 mod aggregates;
 mod detection;
 mod detector;
-mod format_1;
+mod format_2;
 mod group;
 
 pub use aggregates::AggregatesOperator;

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use anomaly_detector::{
     adapters::{BATCH, Model, ModelError, Runtime, RuntimeError, Scorer},
     domain::{
+        calibration::MOST_SIGNALS,
         detector::Memory,
-        features::{FEATURE_COUNT, Row},
+        features::{FEATURE_COUNT, FEATURES, Row},
     },
 };
 use sha2::{Digest, Sha256};
@@ -49,10 +50,24 @@ fn what_spoke_for_a_spike_is_named_strongest_first() {
     for (i, (at, value)) in sensor.readings(1_000).into_iter().enumerate() {
         last = Some(memory.observe(at, value + if i == 999 { 10.0 } else { 0.0 }).unwrap());
     }
-    let contributions = scorer.contributions(&last.unwrap().row).unwrap();
+    let contributions = scorer.contributions(&last.unwrap().row, &[0.0; MOST_SIGNALS]).unwrap();
     assert!(!contributions.is_empty());
     assert!(contributions.windows(2).all(|c| c[0].share >= c[1].share), "{contributions:?}");
     assert!(contributions.iter().map(|c| c.share).sum::<f32>() <= 1.0001);
+}
+
+#[test]
+fn a_rare_signal_is_named_among_what_spoke() {
+    let mut scorer = scorer();
+    let row = rows(500).pop().unwrap();
+    let feature = FEATURES[scorer.manifest().calibration.signals[1].feature.0];
+    let share = |signals: [f32; MOST_SIGNALS], scorer: &mut Scorer| {
+        let spoke = scorer.contributions(&row, &signals).unwrap();
+        spoke.iter().find(|spoke| spoke.feature == feature).map_or(0.0, |spoke| spoke.share)
+    };
+    let usual = share([0.0; MOST_SIGNALS], &mut scorer);
+    let rare = share([0.0, 100.0, 0.0, 0.0], &mut scorer);
+    assert!(rare > 0.8 && usual < 0.5, "{rare} instead of {usual}");
 }
 
 /// A model folder whose digest fits its graph, however broken that is.

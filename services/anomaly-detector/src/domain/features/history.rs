@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) const SLACK: usize = 64;
+pub(crate) const SLACK: usize = 16;
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(into = "Vec<f32>", from = "Vec<f32>")]
@@ -32,7 +32,8 @@ impl<const KEEP: usize> History<KEEP> {
 
     /// A history that goes on just as the one these were [`stored`](Self::stored) in.
     pub(crate) fn from_stored(mut values: Vec<f32>) -> Self {
-        values.truncate(KEEP + SLACK);
+        // A release before this one stored more of what is forgotten next.
+        values.drain(..values.len().saturating_sub(KEEP + SLACK));
         Self { values }
     }
 

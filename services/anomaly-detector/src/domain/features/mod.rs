@@ -9,7 +9,6 @@ mod cadence;
 mod discord;
 mod echo;
 mod expectation;
-pub(crate) mod format_1;
 mod history;
 mod moments;
 mod repeats;

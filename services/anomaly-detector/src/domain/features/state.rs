@@ -8,7 +8,6 @@ use super::{
     discord::Discord,
     echo::{Mean, Peak},
     expectation::Expectation,
-    format_1,
     moments::{Average, Moments},
     repeats::Repeats,
     row::{Row, RowWriter, log_ratio, squash},
@@ -157,55 +156,6 @@ impl FeatureState {
         self.coarse.forget_contiguity();
     }
 
-    /// From what the format before kept. Discords begin with the readings that are left, echoes with nothing.
-    pub(crate) fn from_format_1(before: &format_1::Features) -> Self {
-        let (window_12, window_48, window_288) = before.windows.clone();
-        let mut state = Self {
-            count: before.count,
-            anchor: before.anchor,
-            cadence: before.cadence.clone(),
-            window_12,
-            window_48,
-            window_288,
-            long: before.long.clone(),
-            low: before.low,
-            high: before.high,
-            daily: before.daily.clone(),
-            step: before.step.clone(),
-            autoregression: before.autoregression.clone(),
-            repeats: before.repeats.clone(),
-            expectation: before.expectation.clone(),
-            ..Self::default()
-        };
-        let scale = (state.long.deviation() + state.floor()).min(REACH) as f32;
-        for value in before.recent.iter().copied() {
-            state.fine.push(value, scale);
-            state.middle.push(value, scale);
-            state.coarse.push(value, scale);
-        }
-        state
-    }
-
-    /// For a release that only reads the format before: its discords begin anew.
-    pub(crate) fn to_format_1(&self) -> format_1::Features {
-        format_1::Features {
-            count: self.count,
-            anchor: self.anchor,
-            cadence: self.cadence.clone(),
-            recent: self.fine.history().last(format_1::RECENT).to_vec(),
-            windows: (self.window_12.clone(), self.window_48.clone(), self.window_288.clone()),
-            long: self.long.clone(),
-            step: self.step.clone(),
-            low: self.low,
-            high: self.high,
-            repeats: self.repeats.clone(),
-            autoregression: self.autoregression.clone(),
-            daily: self.daily.clone(),
-            expectation: self.expectation.clone(),
-            ..format_1::Features::default()
-        }
-    }
-
     fn floor(&self) -> f64 {
         let resolution = 1e-7 * self.anchor.abs() + 1e-6 * self.long.mean().abs();
         (0.05 * self.long.deviation()).max(resolution).max(1e-9)
@@ -219,9 +169,9 @@ impl FeatureState {
         if self.count == 0 {
             (self.low, self.high) = (x, x);
         }
-        // One absurd value is not to make everything else seem seen before: it counts as four ranges out.
+        // One absurd value is not to make everything else seem seen before: it counts as half a range out.
         let range = self.high - self.low;
-        let reach = if self.count > WARM_UP && range > 0.0 { 4.0 * range } else { f32::INFINITY };
+        let reach = if self.count > WARM_UP && range > 0.0 { 0.5 * range } else { f32::INFINITY };
         self.low = self.low.min(x.max(self.low - reach));
         self.high = self.high.max(x.min(self.high + reach));
         self.daily.push(at_micros, x);

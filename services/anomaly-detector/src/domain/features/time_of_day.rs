@@ -11,7 +11,9 @@ pub(crate) type TimeOfWeek = Periodic<84, 120>;
 const LEARN: f32 = 0.25;
 const TRUST_AFTER: u8 = 2;
 
+/// Packed: a quarter of it would be padding, in every bin of every device.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[repr(Rust, packed)]
 struct Bin {
     mean: f32,
     deviation: f32,
