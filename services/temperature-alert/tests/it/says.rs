@@ -139,6 +139,19 @@ fn an_alert_climbs_within_its_schedule_and_not_outside_of_it() {
 }
 
 #[test]
+fn an_alert_that_flaps_climbs_and_does_not_come_down() {
+    let mut simulation = simulation("above: 28, flapping: {count: 2, within: 30m, calm: 1h}, ladder: [{at: 35, severity: CRITICAL}]");
+    for minute in 0..7 {
+        simulation.take(&temperature("sensor-01", at(minute), if minute % 2 == 0 { 30.0 } else { 20.0 }));
+    }
+    assert_eq!(simulation.alerts().last().unwrap().reason, AlertReason::Suppressed);
+    let climbed = one(&mut simulation, 7, 36.0);
+    assert_eq!((climbed.severity, climbed.reason), (Severity::Critical, AlertReason::SeverityChanged));
+    simulation.take(&temperature("sensor-01", at(8), 30.0));
+    assert_eq!(simulation.alerts(), []);
+}
+
+#[test]
 fn readings_that_come_back_too_hot_end_the_silence_and_begin_another_alert() {
     let rule = "above: 28, no_data: 10m";
     let states = |minute: i64| {
