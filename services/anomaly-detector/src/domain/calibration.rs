@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     features::{FEATURES, Row},
-    rarity::{Rarity, Scale},
+    rarity::Scale,
 };
 
 const LOGITS: Scale = Scale { lowest: -12.0, width: 0.25, bins: 96 };
@@ -72,8 +72,8 @@ impl Prior {
 /// The logits and the signals of a key so far.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    pub(crate) logits: Rarity,
-    pub(crate) signals: Vec<Rarity>,
+    /// Of the logits, then of each signal: one piece of memory, as there is one for every device and metric.
+    counts: Box<[u16]>,
 }
 
 /// A logit in the light of those before it.
@@ -89,13 +89,15 @@ pub struct Judgement {
 impl Calibration {
     /// Judges a row's logit and signals by those before them; then they join them.
     pub(crate) fn judge(&mut self, logit: f32, row: &Row, readings_per_week: f64, prior: &Prior) -> Judgement {
-        let as_high = self.logits.push(logit, LOGITS);
-        if self.signals.len() != prior.signals.len() {
-            self.signals = vec![Rarity::default(); prior.signals.len()];
+        let room = LOGITS.room() + prior.signals.len() * SIGNALS.room();
+        if self.counts.len() != room {
+            self.counts = vec![0; room].into();
         }
+        let (of_logits, of_signals) = self.counts.split_at_mut(LOGITS.room());
+        let as_high = LOGITS.push(of_logits, logit);
         let mut signals = [0.0; MOST_SIGNALS];
-        for ((added, rarity), signal) in signals.iter_mut().zip(&mut self.signals).zip(&prior.signals) {
-            *added = -signal.weight * rarity.push(row[signal.feature.0], SIGNALS).ln();
+        for ((added, counts), signal) in signals.iter_mut().zip(of_signals.chunks_exact_mut(SIGNALS.room())).zip(&prior.signals) {
+            *added = -signal.weight * SIGNALS.push(counts, row[signal.feature.0]).ln();
         }
         let haste = FASTER * (readings_per_week / EVERY_FIVE_MINUTES).max(1.0).ln();
         let evidence = logit - prior.logit_weight * as_high.ln() + signals.iter().sum::<f32>();
