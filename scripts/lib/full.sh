@@ -1,6 +1,6 @@
 # What `scripts/test --full [NAME]` runs besides: every count that was promised, containers, peers.
 
-FULL_PARTS='chaos nemesis fuzz outbox-model debezium bridge-faults bridge-memory command-kills notifier-kills arm64 compose kubernetes telemetry secured new-service backup upgrade release'
+FULL_PARTS='chaos nemesis fuzz mutants outbox-model debezium bridge-faults bridge-memory command-kills notifier-kills arm64 compose kubernetes telemetry secured new-service backup upgrade release'
 
 # full_NAME runs a part; lacks_NAME, where there is one, prints what the machine lacks for it.
 full() {
@@ -82,6 +82,16 @@ full_nemesis() {
 # What reads bytes from outside, longer than in the ordinary run.
 full_fuzz() {
   (cd "$ROOT" && FIELDWATCH_FUZZ_SECONDS=30 cargo test --workspace --locked fuzz -- --nocapture)
+}
+
+# What decides alerts, changed one line at a time: a test has to notice each, or .cargo/mutants.toml says why none can. Two hours.
+lacks_mutants() { cargo mutants --version >/dev/null 2>&1 || echo "cargo-mutants is not there: cargo install cargo-mutants --locked"; }
+full_mutants() {
+  local tests=(domain:: language:: formats:: refusals:: rules::every says::) decides=services/temperature-alert/src status=0
+  # It tells by 3 that some changes were noticed only by a test that did not end.
+  (cd "$ROOT" && cargo mutants --package temperature-alert --file "$decides/domain/**" --file "$decides/language/**" --timeout 15 \
+    --output target/mutants -- --lib --test it -- "${tests[@]}") || status=$?
+  ((status == 0 || status == 3))
 }
 
 # Interleaved transactions, killed and cut-off relays, clocks that differ.
