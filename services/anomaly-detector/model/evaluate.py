@@ -6,7 +6,7 @@ usage: evaluate.py --corpus DIR --scorer FILE [--detector FILE] [--train] [--see
 The detector's own binary scores every file with its built-in model. With --train, for each seed and each category a network is
 trained on synthetic streams and the other categories' files, and the binary (`score --model DIR`) scores that category with it;
 also measured then: synthetic only, and one network trained on all. Nothing is chosen by these figures but what README.md
-says was: the signals and their weights.
+says was: the signals, their weights, and how often streams where nothing is wrong may open.
 """
 
 import argparse, json, os, pathlib, subprocess, sys, tempfile, time
