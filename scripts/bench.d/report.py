@@ -13,6 +13,7 @@ import math
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -64,10 +65,13 @@ def markdown(columns, rows):
     return "\n".join(lines + ["| " + " | ".join(map(shown, row)) + " |" for row in rows]) + "\n"
 
 
-def section(report):
+def section(report, results):
     on, peers = report["machine"], "".join(f"; {name} {version}" for name, version in report["peers"].items())
     parts = [f"## {report['name']}\n"]
     parts.append(f"{on['cpu']}, {on['cores']} cores, {on['memory_mib']:,} MiB, load {on['load']:.1f} before; commit {on['commit']}{peers}\n")
+    drawn = sorted(results.glob(f"{report['name']}-*.svg"))
+    if drawn:
+        parts.append("".join(f"![{one.stem}]({one.name})\n" for one in drawn))
     for table in report["tables"]:
         parts.append(f"{table['title']}\n\n{markdown(table['columns'], table['rows'])}")
     if report["targets"]:
@@ -113,6 +117,8 @@ def main():
             report = json.loads((folder / f"{name}.json").read_text())
             report = {key: report[key] for key in ("name", "machine", "peers", "tables", "targets")}
             (results / f"{name}.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n")
+            for drawn in folder.glob(f"{name}-*.svg"):
+                shutil.copy(drawn, results)
     reports = [json.loads((results / f"{name}.json").read_text()) for name in NAMES if (results / f"{name}.json").exists()]
     plot(results / "targets.svg", reports)
     head = """# Figures
@@ -123,7 +129,7 @@ hour to hour (`ingest` has the rate of a subscriber that does nothing); what sta
 
 ![Found beside what was to be reached](targets.svg)
 """
-    (results / "README.md").write_text("\n".join([head, *map(section, reports)]))
+    (results / "README.md").write_text("\n".join([head, *(section(report, results) for report in reports)]))
     print(results / "README.md")
 
 
