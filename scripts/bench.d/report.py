@@ -18,7 +18,7 @@ import subprocess
 import sys
 
 # In this order; what was not measured is not on the page.
-NAMES = ["e2e", "ingest", "alert", "anomaly", "nab", "api", "outbox", "commands", "soak"]
+NAMES = ["e2e", "ingest", "alert", "anomaly", "nab", "api", "outbox", "commands", "soak", "chaos"]
 
 
 def machine():

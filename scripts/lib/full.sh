@@ -84,13 +84,29 @@ full_fuzz() {
   (cd "$ROOT" && FIELDWATCH_FUZZ_SECONDS=30 cargo test --workspace --locked fuzz -- --nocapture)
 }
 
-# What decides alerts, changed one line at a time: a test has to notice each, or .cargo/mutants.toml says why none can. Two hours.
+# What decides alerts, and what the runtime does without a broker, changed one line at a time: a test has to notice each, or
+# .cargo/mutants.toml says why none can. Three hours.
 lacks_mutants() { cargo mutants --version >/dev/null 2>&1 || echo "cargo-mutants is not there: cargo install cargo-mutants --locked"; }
 full_mutants() {
-  local tests=(domain:: language:: formats:: refusals:: rules::every says::) decides=services/temperature-alert/src status=0
+  local alert=services/temperature-alert/src stream=shared/stream/src status=0
+  notices temperature-alert "$alert/domain/**" "$alert/language/**" \
+    -- --lib --test it -- domain:: language:: formats:: refusals:: rules::every says:: || status=1
+  notices fieldwatch-stream "$stream"/{failure,watermarks,introductions,record,decode}.rs "$stream/spool/**" \
+    -- --lib -- failure:: watermarks:: introductions:: record:: decode:: spool:: || status=1
+  # Fewer cases of each property are enough, and there is no broker.
+  PROPTEST_CASES=32 FIELDWATCH__KAFKA__BROKERS=127.0.0.1:1 FIELDWATCH__REGISTRY__URL=http://127.0.0.1:1 \
+    notices fieldwatch-stream "$stream"/operator/{driver,keys,outputs,partition,progress,state,wave}.rs \
+    -- --lib --test it -- outputs:: partition:: progress:: state:: driver:: || status=1
+  return "$status"
+}
+
+# notices PACKAGE FILE... -- ARGUMENT...: no line of those files changes unseen by `cargo test ARGUMENT...`.
+notices() {
+  local package=$1 files=() status=0
+  shift
+  while [[ $1 != -- ]]; do files+=(--file "$1") && shift; done
   # It tells by 3 that some changes were noticed only by a test that did not end.
-  (cd "$ROOT" && cargo mutants --package temperature-alert --file "$decides/domain/**" --file "$decides/language/**" --timeout 15 \
-    --output target/mutants -- --lib --test it -- "${tests[@]}") || status=$?
+  (cd "$ROOT" && cargo mutants --package "$package" "${files[@]}" --timeout 30 --output target/mutants "$@") || status=$?
   ((status == 0 || status == 3))
 }
 

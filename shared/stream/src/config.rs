@@ -125,3 +125,16 @@ impl KafkaConfig {
         Ok(config)
     }
 }
+
+#[cfg(test)]
+impl KafkaConfig {
+    /// A cluster without users, which need not be there.
+    pub(crate) fn plain(brokers: &str) -> Self {
+        let config = serde_json::json!({
+            "brokers": brokers, "topic_prefix": "", "security_protocol": "plaintext", "sasl_mechanism": "", "username": "",
+            "password": "", "password_file": "", "ca_file": "", "certificate_file": "", "key_file": "", "group_protocol": "classic",
+            "session_timeout": "10s",
+        });
+        serde_json::from_value(config).unwrap()
+    }
+}

@@ -1,5 +1,8 @@
 //! What can go wrong, by what has to be done about it. Adapters classify their client's errors here, once.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::time::Duration;
+
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 /// A failure, and with it what the runtime does.
@@ -94,28 +97,48 @@ impl From<KafkaError> for Failure {
     }
 }
 
-/// Exponential backoff with full jitter, seeded by the number of tries so that it needs no clock and no randomness
-/// source: replicas differ by `salt`.
-pub fn backoff(attempt: u32, salt: u64) -> std::time::Duration {
+/// Exponential backoff, half of it jitter. The same try of the same `salt` waits equally long; replicas differ by theirs.
+pub fn backoff(attempt: u32, salt: u64) -> Duration {
     const FIRST_MS: u64 = 50;
     const LONGEST_MS: u64 = 5_000;
-    let ceiling = (FIRST_MS << attempt.min(10)).min(LONGEST_MS);
-    // splitmix64 step
-    let mut mixed = salt.wrapping_add(u64::from(attempt).wrapping_mul(0x9e37_79b9_7f4a_7c15));
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed ^= mixed >> 27;
-    std::time::Duration::from_millis(ceiling / 2 + mixed % (ceiling / 2 + 1))
+    let half = (FIRST_MS << attempt.min(10)).min(LONGEST_MS) / 2;
+    let mut jitter = DefaultHasher::new();
+    (attempt, salt).hash(&mut jitter);
+    Duration::from_millis(half + jitter.finish() % (half + 1))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn waits_grow_and_stay_bounded() {
-        for salt in 0..100 {
-            assert!(backoff(0, salt).as_millis() <= 50);
-            assert!((2_500..=5_000).contains(&backoff(20, salt).as_millis()));
+    fn waits_double_up_to_five_seconds_and_replicas_do_not_wait_alike() {
+        for (attempt, longest) in [(0, 50), (1, 100), (5, 1_600), (6, 3_200), (7, 5_000), (1_000, 5_000)] {
+            let waits: BTreeSet<u128> = (0..200).map(|salt| backoff(attempt, salt).as_millis()).collect();
+            let (Some(shortest), Some(found)) = (waits.first(), waits.last()) else { panic!("no wait") };
+            assert!((longest / 2..longest * 11 / 20).contains(shortest), "{shortest} ms of try {attempt}");
+            assert!((longest * 19 / 20..=longest).contains(found), "{found} ms of try {attempt}");
+            assert!(waits.len() > 20, "{} different waits of try {attempt}", waits.len());
+        }
+        assert_eq!(backoff(3, 7), backoff(3, 7));
+        let first = (0..200).map(|salt| backoff(0, salt).as_millis());
+        assert_eq!(first.collect::<BTreeSet<_>>(), (25..=50).collect());
+    }
+
+    #[test]
+    fn each_failure_is_counted_by_its_class() {
+        let counted = |class| telemetry::metrics::counter("fieldwatch_failures", &[("class", class)]).get();
+        for (failure, class) in [
+            (Failure::transient("away"), "transient"),
+            (Poison::new("not_json", "a comma").into(), "poison"),
+            (Failure::fatal("fenced"), "fatal"),
+        ] {
+            let before = counted(class);
+            failure.note("test");
+            assert_eq!(failure.class(), class);
+            assert!(counted(class) > before, "{class}");
         }
     }
 

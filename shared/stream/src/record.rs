@@ -79,3 +79,78 @@ impl Cause {
         Self { event_id, correlation_id, trace }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rdkafka::ClientConfig;
+    use rdkafka::consumer::{BaseConsumer, Consumer as _};
+    use rdkafka::message::{Header, OwnedHeaders};
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+    use rdkafka::{Offset, TopicPartitionList};
+    use testkit::MockKafka;
+
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    fn record(headers: &[(&str, &str)]) -> Record {
+        Record {
+            position: Position { topic: "readings".into(), partition: 1, offset: 0 },
+            timestamp: Some(1_000),
+            key: Some(b"sensor-1".to_vec()),
+            value: Some(b"warm".to_vec()),
+            headers: headers.iter().map(|(name, value)| ((*name).to_owned(), Some(value.as_bytes().to_vec()))).collect(),
+        }
+    }
+
+    /// Gives `record` to Kafka and asks `of` what comes back.
+    fn there_and_back<T>(record: &Record, of: impl Fn(&BorrowedMessage<'_>) -> T) -> T {
+        let Position { topic, partition, .. } = &record.position;
+        let kafka = MockKafka::start(topic);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", kafka.brokers()).set("group.id", "test");
+        let headers =
+            record.headers.iter().fold(OwnedHeaders::new(), |headers, (key, value)| headers.insert(Header { key, value: value.as_ref() }));
+        let producer: BaseProducer = config.create().unwrap();
+        let sent = BaseRecord::to(topic).partition(*partition).timestamp(record.timestamp.unwrap()).headers(headers);
+        producer.send(sent.key(record.key.as_ref().unwrap()).payload(record.value.as_ref().unwrap())).unwrap();
+        producer.flush(Duration::from_secs(10)).unwrap();
+        let consumer: BaseConsumer = config.create().unwrap();
+        let mut partitions = TopicPartitionList::new();
+        partitions.add_partition_offset(topic, *partition, Offset::Beginning).unwrap();
+        consumer.assign(&partitions).unwrap();
+        of(&consumer.poll(Duration::from_secs(10)).unwrap().unwrap())
+    }
+
+    #[test]
+    fn a_record_and_its_cause_are_what_was_sent() {
+        let headers = [
+            ("other", "1"),
+            (headers::CE_ID, "2"),
+            (headers::CORRELATION_ID, "3"),
+            (headers::TRACEPARENT, PARENT),
+            (headers::TRACESTATE, "a=b"),
+        ];
+        let sent = record(&headers);
+        let trace = TraceContext { state: Some("a=b".into()), ..PARENT.parse().unwrap() };
+        let expected = Cause { event_id: Some("2".into()), correlation_id: Some("3".into()), trace: Some(trace) };
+        let (read, cause) = there_and_back(&sent, |message| (Record::from_message(message), Cause::of(message)));
+        assert_eq!((read.cause(), cause), (expected.clone(), expected));
+        assert_eq!(read, sent);
+    }
+
+    #[test]
+    fn an_event_that_names_no_first_one_is_the_first() {
+        let cause = record(&[(headers::CE_ID, "2"), (headers::TRACEPARENT, "none")]).cause();
+        assert_eq!(cause, Cause { event_id: Some("2".into()), correlation_id: Some("2".into()), trace: None });
+    }
+
+    #[test]
+    fn a_header_is_text_or_none() {
+        let mut record = record(&[("a", "1"), ("b", "2")]);
+        record.headers.extend([("bytes".to_owned(), Some(vec![0xff])), ("empty".to_owned(), None)]);
+        assert_eq!(["a", "b", "c", "bytes", "empty"].map(|name| record.header(name)), [Some("1"), Some("2"), None, None, None]);
+    }
+}

@@ -217,6 +217,16 @@ impl Registry {
     }
 }
 
+#[cfg(test)]
+impl Registry {
+    /// One out of reach that knows these.
+    pub(crate) fn knowing(schemas: &[(SchemaId, &str)]) -> Self {
+        let known = schemas.iter().map(|(id, json)| (*id, Arc::new(WriterSchema::parse(json).unwrap()))).collect();
+        let (http, url) = (reqwest::Client::builder().no_proxy().build().unwrap(), "http://127.0.0.1:1".to_owned());
+        Self { http, url, login: None, patience: Duration::ZERO, known: Arc::new(RwLock::new(known)) }
+    }
+}
+
 enum Answer<T> {
     Ok(T),
     Refused(StatusCode, String),

@@ -40,6 +40,11 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(10);
 
     #[test]
+    fn what_is_wrong_now_is_not_of_the_past() {
+        assert!(!is_of_the_past(&KafkaError::MetadataFetch(RDKafkaErrorCode::AllBrokersDown)));
+    }
+
+    #[test]
     fn a_client_that_asked_while_nobody_led_hears_of_the_new_leader() {
         let cluster = MockCluster::new(1).unwrap();
         cluster.create_topic("readings", 1, 1).unwrap();

@@ -84,3 +84,74 @@ impl<'a> Outputs<'a> {
         *self.tallies.entry(name.to_owned()).or_default() += by;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use events::codec::SchemaId;
+    use events::trace::TraceContext;
+    use events::{DeviceState, DeviceStatus, headers};
+    use rdkafka::message::Headers as _;
+
+    use super::*;
+    use crate::KafkaConfig;
+
+    fn cause(of: &str) -> Cause {
+        Cause { event_id: Some(of.into()), correlation_id: Some(format!("first of {of}")), trace: None }
+    }
+
+    fn correlation(record: &OutRecord) -> &str {
+        let mut headers = record.headers().unwrap().iter();
+        let found = headers.find(|header| header.key == headers::CORRELATION_ID).unwrap();
+        std::str::from_utf8(found.value.unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_said_names_what_led_to_it() {
+        let writer = EventWriter::new("test", &KafkaConfig::plain("")).with_id::<DeviceStatus>(SchemaId(1)).unwrap();
+        let (step, mut records, mut tallies) = (Step::new(&(), &writer, "readings"), Vec::new(), Tallies::new());
+        let (mut asked, now) = (0, Timestamp::from_micros(7));
+        let mut heard = || {
+            asked += 1;
+            cause("reading")
+        };
+        let mut outputs = Outputs::new(&step, &mut heard, &mut records, &mut tallies, now);
+        let status = DeviceStatus {
+            tenant: "default".into(),
+            device_id: "sensor-1".into(),
+            state: DeviceState::Online,
+            reason: "birth".into(),
+            changed_at: outputs.now(),
+        };
+        outputs.emit(&status).unwrap();
+        outputs.emit_because(&cause("timer"), &status).unwrap();
+        assert_eq!(outputs.cause(), cause("reading"));
+        assert_eq!((asked, status.changed_at), (1, now));
+        assert_eq!(records.iter().map(correlation).collect::<Vec<_>>(), ["first of reading", "first of timer"]);
+    }
+
+    /// What is said has to be seen: not in a trace that nobody keeps.
+    #[test]
+    fn a_state_keeps_the_trace_that_is_continued_and_not_the_one_that_came() {
+        let writer = EventWriter::new("test", &KafkaConfig::plain(""));
+        let (step, mut records, mut tallies) = (Step::new(&(), &writer, "readings"), Vec::new(), Tallies::new());
+        let unsampled = TraceContext { trace_id: 1, span_id: 2, sampled: false, state: None };
+        let mut heard = || Cause { trace: Some(unsampled.clone()), ..cause("reading") };
+        let kept = Outputs::new(&step, &mut heard, &mut records, &mut tallies, Timestamp::MIN).cause();
+        assert_eq!(kept.event_id.as_deref(), Some("reading"));
+        assert_ne!(kept.trace, Some(unsampled));
+    }
+
+    #[test]
+    fn a_tally_is_what_was_counted_and_forbids_everything_in_a_replay() {
+        let writer = EventWriter::new("test", &KafkaConfig::plain(""));
+        let (mut records, mut tallies, mut no_cause) = (Vec::new(), Tallies::new(), Cause::default);
+        let step = Step::new(&(), &writer, "readings");
+        let mut outputs = Outputs::new(&step, &mut no_cause, &mut records, &mut tallies, Timestamp::MIN);
+        for by in [1, 1, 1, -1, 1] {
+            outputs.adjust("busy", by);
+        }
+        assert_eq!((outputs.tally("busy"), outputs.tally("other")), (3, 0));
+        let replay = Step { replaying: true, ..step };
+        assert_eq!(Outputs::new(&replay, &mut no_cause, &mut records, &mut tallies, Timestamp::MIN).tally("busy"), i64::MAX);
+    }
+}

@@ -417,3 +417,6 @@ fn schedule<O: Operator>(entry: &mut Entry<O::State>, operator: &O, timers: &mut
         timers.insert((due, Arc::clone(&entry.key)));
     }
 }
+
+#[cfg(test)]
+mod tests;

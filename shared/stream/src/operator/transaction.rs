@@ -235,14 +235,8 @@ mod tests {
     #[test]
     fn a_record_that_only_the_client_believes_to_be_there_is_none() {
         let kafka = MockKafka::start("alerts");
-        let config = serde_json::json!({
-            "brokers": kafka.brokers(), "topic_prefix": "", "security_protocol": "plaintext", "sasl_mechanism": "", "username": "",
-            "password": "", "password_file": "", "ca_file": "", "certificate_file": "", "key_file": "", "group_protocol": "classic",
-            "session_timeout": "10s",
-        });
-        let config: KafkaConfig = serde_json::from_value(config).unwrap();
         // librdkafka's own cluster looks at the sequence numbers of transactions, so without one.
-        let (mut config, deliveries) = (producer_config(&config, "test").unwrap(), Deliveries::default());
+        let (mut config, deliveries) = (producer_config(&KafkaConfig::plain(&kafka.brokers()), "test").unwrap(), Deliveries::default());
         let producer = config.set("batch.num.messages", "1").create_with_context(deliveries.clone()).unwrap();
         let transactional = Transactional { producer, deliveries };
         kafka.slow(Duration::from_millis(100));

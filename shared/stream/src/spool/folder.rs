@@ -57,7 +57,12 @@ pub(super) fn recover(folder: &Path) -> io::Result<Recovered> {
     let numbers = segment::numbers(folder)?;
     let first = Position { segment: numbers.first().copied().unwrap_or(1), offset: BEGIN };
     // Without a position everything is read again: twice is better than never.
-    let position = load(folder)?.map_or(first, |saved| if numbers.contains(&saved.segment) { saved } else { saved.max(first).start() });
+    let saved = load(folder)?;
+    let position = saved.map_or(first, |saved| if numbers.contains(&saved.segment) { saved } else { saved.max(first).start() });
+    // Its segment is gone: what is written in its place must not be taken for finished.
+    if saved.is_some_and(|saved| saved != position) {
+        save(folder, position)?;
+    }
     let mut recovered = Recovered { position, segments: Vec::new(), messages: 0, oldest_millis: None };
     for number in numbers {
         let path = segment::path(folder, number);
@@ -68,7 +73,7 @@ pub(super) fn recover(folder: &Path) -> io::Result<Recovered> {
         let from = if number == position.segment { position.offset } else { BEGIN };
         let size = path.metadata()?.len();
         let extent = segment::scan(&path, from)?;
-        if extent.length < size {
+        if extent.length != size {
             tracing::warn!(segment = number, cut = size - extent.length, "cut what was not written to its end");
             let file = File::options().write(true).open(&path)?;
             file.set_len(extent.length)?;

@@ -65,6 +65,7 @@ fn a_frame_torn_anywhere_is_cut_and_nothing_before_it() {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(segment::path(folder.path(), 1), &whole[..length]).unwrap();
         let mut spool = spool(&folder);
+        assert_eq!(newest_segment(&folder).metadata().unwrap().len(), BEGIN + 16 + 4, "cut at {length}");
         append(&mut spool, &["next"]);
         assert_eq!(texts(&spool.read(1 << 20).unwrap()), ["kept", "next"], "cut at {length}");
     }
@@ -101,13 +102,135 @@ fn a_full_or_too_old_spool_has_no_room_until_it_is_emptied() {
     let mut spool = Spool::open(folder.path(), limits, SealingKeys::default()).unwrap();
     let now = SystemTime::now();
     spool.append(&[vec![0; 500]], now).unwrap();
-    assert!(spool.has_room(400, now) && !spool.has_room(500, now));
-    assert!(!spool.has_room(1, now + Duration::from_secs(61)));
+    let left = 1_000 - (BEGIN + 16 + 500);
+    assert!(spool.has_room(left, now) && !spool.has_room(left + 1, now));
+    assert!(spool.has_room(1, now + limits.age) && !spool.has_room(1, now + limits.age + Duration::from_millis(1)));
     let read = spool.read(1_000).unwrap();
     spool.finish(&read[0]);
     spool.save().unwrap();
     assert!(spool.has_room(900, now + Duration::from_secs(61)));
     assert_eq!((spool.bytes(), segment::numbers(folder.path()).unwrap()), (0, vec![]));
+}
+
+#[test]
+fn how_long_the_oldest_has_waited_is_known_across_a_restart() {
+    let (folder, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
+    spool(&folder).append(&[b"a".to_vec()], now).unwrap();
+    let waited = spool(&folder).age(now + Duration::from_secs(10)).unwrap();
+    assert!((10_000..=10_001).contains(&waited.as_millis()), "{waited:?}");
+}
+
+#[test]
+fn a_spool_is_kept_in_a_few_segments_and_each_goes_once_it_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = SpoolLimits { bytes: 4_000, ..LIMITS };
+    let mut spool = Spool::open(folder.path(), limits, SealingKeys::default()).unwrap();
+    for _ in 0..3 {
+        spool.append(&[vec![0; 500]], SystemTime::now()).unwrap();
+    }
+    assert_eq!(segment::numbers(folder.path()).unwrap(), [1, 2], "a quarter of the limit is begun with the second message");
+    let read = spool.read(1 << 20).unwrap();
+    read[..2].iter().for_each(|message| spool.finish(message));
+    spool.save().unwrap();
+    assert_eq!((segment::numbers(folder.path()).unwrap(), spool.messages()), (vec![1, 2], 1), "its end is where the first ends");
+    spool.finish(&read[2]);
+    spool.save().unwrap();
+    assert_eq!((segment::numbers(folder.path()).unwrap(), spool.messages(), spool.bytes()), (vec![], 0, 0));
+}
+
+#[test]
+fn a_read_takes_about_as_many_bytes_as_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = spool(&folder);
+    append(&mut spool, &["four", "more", "last", ""]);
+    assert_eq!(texts(&spool.read(0).unwrap()), [""; 0]);
+    assert_eq!(texts(&spool.read(16 + 4).unwrap()), ["four"]);
+    assert_eq!(texts(&spool.read(16 + 4 + 1).unwrap()), ["more", "last"]);
+    drop(spool);
+    assert_eq!(self::spool(&folder).messages(), 4, "the one of no bytes at the end, too");
+}
+
+#[test]
+fn what_is_no_segment_has_no_messages() {
+    let folder = tempfile::tempdir().unwrap();
+    append(&mut spool(&folder), &["written"]);
+    let path = newest_segment(&folder);
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[..BEGIN as usize].copy_from_slice(b"FWSPOOL9");
+    std::fs::write(path, bytes).unwrap();
+    assert_eq!(spool(&folder).messages(), 0);
+}
+
+#[test]
+fn a_segment_of_nothing_is_removed_unless_the_position_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = spool(&folder);
+    append(&mut first, &["finished", "torn"]);
+    let read = first.read(1).unwrap();
+    first.finish(&read[0]);
+    first.save().unwrap();
+    drop(first);
+    let path = newest_segment(&folder);
+    let length = path.metadata().unwrap().len();
+    File::options().write(true).open(path).unwrap().set_len(length - 1).unwrap();
+    std::fs::write(segment::path(folder.path(), 2), segment::magic(false)).unwrap();
+    let mut second = spool(&folder);
+    assert_eq!((segment::numbers(folder.path()).unwrap(), second.messages()), (vec![1], 0));
+    append(&mut second, &["new"]);
+    assert_eq!(texts(&second.read(1 << 20).unwrap()), ["new"]);
+}
+
+/// By hand, or by a file system that was repaired.
+#[test]
+fn a_segment_that_is_gone_takes_no_other_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = spool(&folder);
+    append(&mut first, &["finished", "gone"]);
+    let read = first.read(1).unwrap();
+    first.finish(&read[0]);
+    first.save().unwrap();
+    drop(first);
+    std::fs::remove_file(newest_segment(&folder)).unwrap();
+    let mut second = spool(&folder);
+    append(&mut second, &["new"]);
+    assert_eq!(texts(&second.read(1 << 20).unwrap()), ["new"]);
+    drop(second);
+
+    // Between two that are there.
+    let mut third = spool(&folder);
+    assert_eq!(third.messages(), 1, "no message of the new segment is taken for finished");
+    append(&mut third, &["third", "fourth"]);
+    drop(third);
+    std::fs::rename(segment::path(folder.path(), 2), segment::path(folder.path(), 3)).unwrap();
+    folder::save(folder.path(), Position { segment: 2, offset: 50 }).unwrap();
+    let mut fourth = spool(&folder);
+    let read = fourth.read(1).unwrap();
+    assert_eq!(texts(&read), ["third"]);
+    fourth.finish(&read[0]);
+    fourth.save().unwrap();
+    drop(fourth);
+    assert_eq!(texts(&spool(&folder).read(1 << 20).unwrap()), ["fourth"]);
+}
+
+#[test]
+fn a_position_that_cannot_be_read_is_no_missing_one() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("position")).unwrap();
+    assert!(matches!(Spool::open(folder.path(), LIMITS, SealingKeys::default()), Err(SpoolUnusable::Io { .. })));
+}
+
+#[test]
+fn what_a_disk_has_lost_since_is_said_and_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = spool(&folder);
+    append(&mut spool, &["whole", "lost"]);
+    let path = newest_segment(&folder);
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(path, bytes).unwrap();
+    assert_eq!(texts(&spool.read(1).unwrap()), ["whole"]);
+    assert_eq!(spool.read(1).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    assert!(spool.read(1).is_err());
 }
 
 #[test]
@@ -150,6 +273,49 @@ fn a_sealed_message_is_read_in_its_own_place_only() {
     let (head, frames) = bytes.split_at(BEGIN as usize);
     let (one, other) = frames.split_at(frames.len() / 2);
     std::fs::write(path, [head, other, one].concat()).unwrap();
+    assert!(matches!(Spool::open(folder.path(), LIMITS, keys("a", "")), Err(SpoolUnusable::Sealed { problem: Unsealable::Forged, .. })));
+}
+
+/// Puts a byte of the frame that begins at `at` wrong, with a checksum that is right; returns where the next begins.
+fn forge(folder: &TempDir, at: usize) -> usize {
+    let path = newest_segment(folder);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let end = at + 16 + length;
+    let mut content = bytes[at + 16..end].to_vec();
+    content[length - 1] ^= 1;
+    let mut frame = Vec::new();
+    segment::write_frame(&mut frame, 0, &content);
+    bytes[at..end].copy_from_slice(&frame);
+    std::fs::write(path, bytes).unwrap();
+    end
+}
+
+#[test]
+fn a_message_that_cannot_be_opened_is_said_each_time_and_not_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut spool = sealed(&folder, keys("a", ""));
+    append(&mut spool, &["first", "forged", "third"]);
+    let first = u32::from_le_bytes(std::fs::read(newest_segment(&folder)).unwrap()[8..12].try_into().unwrap());
+    forge(&folder, BEGIN as usize + 16 + first as usize);
+    assert_eq!(texts(&spool.read(1).unwrap()), ["first"]);
+    for _ in 0..2 {
+        assert_eq!(spool.read(1).unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+}
+
+#[test]
+fn a_message_that_is_finished_need_not_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = sealed(&folder, keys("a", ""));
+    append(&mut first, &["finished", "whole"]);
+    let read = first.read(1).unwrap();
+    first.finish(&read[0]);
+    first.save().unwrap();
+    drop(first);
+    let second = forge(&folder, BEGIN as usize);
+    assert_eq!(texts(&sealed(&folder, keys("a", "")).read(1 << 20).unwrap()), ["whole"]);
+    forge(&folder, second);
     assert!(matches!(Spool::open(folder.path(), LIMITS, keys("a", "")), Err(SpoolUnusable::Sealed { problem: Unsealable::Forged, .. })));
 }
 
