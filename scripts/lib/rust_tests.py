@@ -9,6 +9,8 @@ import json
 import os
 import pathlib
 import re
+import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -41,18 +43,34 @@ def why(output: str) -> str:
     return "\n".join(said or output[-800:].splitlines())
 
 
+def stacks(folder: pathlib.Path, path: str, pid: int) -> str:
+    """Where each thread of an executable was that died of a signal, if the system left its memory and gdb is there."""
+    cores = [core for core in (folder / f"core.{pid}", folder / "core") if core.is_file()]
+    said = ""
+    for core in cores:
+        if shutil.which("gdb"):
+            command = ["gdb", "-batch", "-ex", "bt 30", "-ex", "thread apply all bt 12", path, core]
+            said += subprocess.run(command, capture_output=True, text=True, errors="replace").stdout
+        core.unlink()
+    return said
+
+
 def run(name: str, folder: pathlib.Path, path: str) -> tuple[str, str | None, float]:
     """Runs one executable: its name, why it failed if it did, and the seconds it took."""
     started = time.monotonic()
-    ended = subprocess.run(
+    ended = subprocess.Popen(
         [path], cwd=folder, env=THREADS | os.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     )
+    said, _ = ended.communicate()
     took = time.monotonic() - started
-    print(f"== {name}: exit {ended.returncode} after {took:.1f} s\n{ended.stdout}", flush=True)
-    return name, why(ended.stdout) if ended.returncode else None, took
+    print(f"== {name}: exit {ended.returncode} after {took:.1f} s\n{said}", flush=True)
+    if ended.returncode < 0:
+        print(stacks(folder, path, ended.pid), flush=True)
+    return name, why(said) if ended.returncode else None, took
 
 
 def main() -> int:
+    resource.setrlimit(resource.RLIMIT_CORE, resource.getrlimit(resource.RLIMIT_CORE)[1:] * 2)
     times = json.loads(TIMES.read_text()) if TIMES.exists() else {}
     # One never seen before counts as long, and one with a server of its own as longer than one without.
     found = sorted(executables().items(), key=lambda item: (-times.get(item[0], 999), " test " not in item[0]))

@@ -132,4 +132,24 @@ mod tests {
         assert!(!admits(&mut acquaintance, REMEMBERED / 2 + REMEMBERED), "the broker may have forgotten the producer");
         assert_eq!(under_way.load(Ordering::SeqCst), 1);
     }
+
+    #[test]
+    fn each_partition_meets_the_producer_alone_and_a_record_that_may_not_go_has_none() {
+        let producer = Introductions::default();
+        let partition = |key: Option<&[u8]>| producer.partition("readings", key, 3, |_| true);
+        assert!(producer.admits("readings", None), "nobody knows yet which partitions there are");
+        assert!(!producer.admits("readings", None));
+        let of_key = partition(Some(b"sensor-1"));
+        assert_eq!(of_key, partition_of(b"sensor-1", 3) as i32);
+        assert_eq!(partition(Some(b"sensor-1")), NOT_NOW);
+        producer.ended("readings", Some(of_key), true);
+        assert_eq!(partition(Some(b"sensor-1")), of_key);
+        assert!(producer.admits("readings", None), "they are known by now");
+        let next = || {
+            let partition = partition(None);
+            producer.ended("readings", Some(partition), true);
+            partition
+        };
+        assert_eq!(std::iter::repeat_with(next).take(6).collect::<Vec<_>>(), [0, 1, 2, 0, 1, 2]);
+    }
 }

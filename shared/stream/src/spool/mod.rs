@@ -141,7 +141,7 @@ impl Spool {
                 self.next = Position { segment: number, offset: BEGIN };
             }
             let frames = match &mut self.reading {
-                Some((open, frames)) if *open == number && frames.offset() == self.next.offset => frames.until(length),
+                Some((open, frames)) if *open == number => frames.until(length),
                 reading => &mut reading.insert((number, Frames::open(&segment::path(&self.folder, number), self.next.offset, length)?)).1,
             };
             match frames.next()? {

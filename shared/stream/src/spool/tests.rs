@@ -113,11 +113,28 @@ fn a_full_or_too_old_spool_has_no_room_until_it_is_emptied() {
 }
 
 #[test]
-fn how_long_the_oldest_has_waited_is_known_across_a_restart() {
+fn how_long_the_oldest_has_waited_is_known_across_a_restart_and_while_there_is_one() {
     let (folder, now) = (tempfile::tempdir().unwrap(), SystemTime::now());
-    spool(&folder).append(&[b"a".to_vec()], now).unwrap();
-    let waited = spool(&folder).age(now + Duration::from_secs(10)).unwrap();
-    assert!((10_000..=10_001).contains(&waited.as_millis()), "{waited:?}");
+    spool(&folder).append(&[b"a".to_vec(), b"b".to_vec()], now).unwrap();
+    let later = now + Duration::from_secs(10);
+    let has_waited = |waited: Duration| (10_000..=10_001).contains(&waited.as_millis());
+    let mut spool = spool(&folder);
+    assert!(spool.age(later).is_some_and(has_waited));
+    let read = spool.read(1 << 20).unwrap();
+    assert!(read.iter().all(|message| has_waited(later.duration_since(message.arrived_at).unwrap())));
+    spool.finish(&read[0]);
+    assert!(spool.age(later).is_some_and(has_waited));
+    spool.finish(&read[1]);
+    assert_eq!(spool.age(later), None);
+}
+
+#[test]
+fn a_first_segment_of_nothing_is_passed_over() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(segment::path(folder.path(), 1), segment::magic(false)).unwrap();
+    let mut spool = spool(&folder);
+    append(&mut spool, &["new"]);
+    assert_eq!(texts(&spool.read(1 << 20).unwrap()), ["new"]);
 }
 
 #[test]
