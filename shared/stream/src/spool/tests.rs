@@ -35,6 +35,22 @@ fn newest_segment(folder: &TempDir) -> PathBuf {
     segment::path(folder.path(), *segment::numbers(folder.path()).unwrap().last().unwrap())
 }
 
+/// Does to the newest segment what a disk or a hand does.
+fn rewrite(folder: &TempDir, change: impl FnOnce(&mut Vec<u8>)) {
+    let path = newest_segment(folder);
+    let mut bytes = std::fs::read(&path).unwrap();
+    change(&mut bytes);
+    std::fs::write(path, bytes).unwrap();
+}
+
+/// Reads one message, finishes it, and ends.
+fn finish_one(mut spool: Spool) -> Spooled {
+    let mut read = spool.read(1).unwrap();
+    spool.finish(&read[0]);
+    spool.save().unwrap();
+    read.remove(0)
+}
+
 #[test]
 fn messages_come_back_in_order_after_a_restart_from_the_saved_position_on() {
     let folder = tempfile::tempdir().unwrap();
@@ -75,10 +91,7 @@ fn a_frame_torn_anywhere_is_cut_and_nothing_before_it() {
 fn a_damaged_frame_is_never_handed_out() {
     let folder = tempfile::tempdir().unwrap();
     append(&mut spool(&folder), &["fine", "damaged"]);
-    let path = newest_segment(&folder);
-    let mut bytes = std::fs::read(&path).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(path, bytes).unwrap();
+    rewrite(&folder, |bytes| *bytes.last_mut().unwrap() ^= 1);
     assert_eq!(texts(&spool(&folder).read(1 << 20).unwrap()), ["fine"]);
 }
 
@@ -87,10 +100,7 @@ fn a_lost_position_means_everything_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = spool(&folder);
     append(&mut first, &["a", "b"]);
-    let read = first.read(1).unwrap();
-    first.finish(&read[0]);
-    first.save().unwrap();
-    drop(first);
+    finish_one(first);
     std::fs::write(folder.path().join("position"), b"rubbish").unwrap();
     assert_eq!(texts(&spool(&folder).read(1 << 20).unwrap()), ["a", "b"]);
 }
@@ -171,10 +181,7 @@ fn a_read_takes_about_as_many_bytes_as_are_asked_for() {
 fn what_is_no_segment_has_no_messages() {
     let folder = tempfile::tempdir().unwrap();
     append(&mut spool(&folder), &["written"]);
-    let path = newest_segment(&folder);
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[..BEGIN as usize].copy_from_slice(b"FWSPOOL9");
-    std::fs::write(path, bytes).unwrap();
+    rewrite(&folder, |bytes| bytes[..BEGIN as usize].copy_from_slice(b"FWSPOOL9"));
     assert_eq!(spool(&folder).messages(), 0);
 }
 
@@ -183,13 +190,8 @@ fn a_segment_of_nothing_is_removed_unless_the_position_is_in_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = spool(&folder);
     append(&mut first, &["finished", "torn"]);
-    let read = first.read(1).unwrap();
-    first.finish(&read[0]);
-    first.save().unwrap();
-    drop(first);
-    let path = newest_segment(&folder);
-    let length = path.metadata().unwrap().len();
-    File::options().write(true).open(path).unwrap().set_len(length - 1).unwrap();
+    finish_one(first);
+    rewrite(&folder, |bytes| bytes.truncate(bytes.len() - 1));
     std::fs::write(segment::path(folder.path(), 2), segment::magic(false)).unwrap();
     let mut second = spool(&folder);
     assert_eq!((segment::numbers(folder.path()).unwrap(), second.messages()), (vec![1], 0));
@@ -203,10 +205,7 @@ fn a_segment_that_is_gone_takes_no_other_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = spool(&folder);
     append(&mut first, &["finished", "gone"]);
-    let read = first.read(1).unwrap();
-    first.finish(&read[0]);
-    first.save().unwrap();
-    drop(first);
+    finish_one(first);
     std::fs::remove_file(newest_segment(&folder)).unwrap();
     let mut second = spool(&folder);
     append(&mut second, &["new"]);
@@ -220,12 +219,7 @@ fn a_segment_that_is_gone_takes_no_other_with_it() {
     drop(third);
     std::fs::rename(segment::path(folder.path(), 2), segment::path(folder.path(), 3)).unwrap();
     folder::save(folder.path(), Position { segment: 2, offset: 50 }).unwrap();
-    let mut fourth = spool(&folder);
-    let read = fourth.read(1).unwrap();
-    assert_eq!(texts(&read), ["third"]);
-    fourth.finish(&read[0]);
-    fourth.save().unwrap();
-    drop(fourth);
+    assert_eq!(finish_one(spool(&folder)).bytes, b"third");
     assert_eq!(texts(&spool(&folder).read(1 << 20).unwrap()), ["fourth"]);
 }
 
@@ -241,10 +235,7 @@ fn what_a_disk_has_lost_since_is_said_and_not_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = spool(&folder);
     append(&mut spool, &["whole", "lost"]);
-    let path = newest_segment(&folder);
-    let mut bytes = std::fs::read(&path).unwrap();
-    *bytes.last_mut().unwrap() ^= 1;
-    std::fs::write(path, bytes).unwrap();
+    rewrite(&folder, |bytes| *bytes.last_mut().unwrap() ^= 1);
     assert_eq!(texts(&spool.read(1).unwrap()), ["whole"]);
     assert_eq!(spool.read(1).unwrap_err().kind(), io::ErrorKind::InvalidData);
     assert!(spool.read(1).is_err());
@@ -285,27 +276,28 @@ fn without_its_key_a_spool_is_refused_and_keeps_what_it_has() {
 fn a_sealed_message_is_read_in_its_own_place_only() {
     let folder = tempfile::tempdir().unwrap();
     append(&mut sealed(&folder, keys("a", "")), &["first!", "second"]);
-    let path = newest_segment(&folder);
-    let bytes = std::fs::read(&path).unwrap();
-    let (head, frames) = bytes.split_at(BEGIN as usize);
-    let (one, other) = frames.split_at(frames.len() / 2);
-    std::fs::write(path, [head, other, one].concat()).unwrap();
+    rewrite(&folder, |bytes| {
+        let frames = &mut bytes[BEGIN as usize..];
+        frames.rotate_left(frames.len() / 2);
+    });
     assert!(matches!(Spool::open(folder.path(), LIMITS, keys("a", "")), Err(SpoolUnusable::Sealed { problem: Unsealable::Forged, .. })));
 }
 
-/// Puts a byte of the frame that begins at `at` wrong, with a checksum that is right; returns where the next begins.
-fn forge(folder: &TempDir, at: usize) -> usize {
-    let path = newest_segment(folder);
-    let mut bytes = std::fs::read(&path).unwrap();
-    let length = u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
-    let end = at + 16 + length;
-    let mut content = bytes[at + 16..end].to_vec();
-    content[length - 1] ^= 1;
-    let mut frame = Vec::new();
-    segment::write_frame(&mut frame, 0, &content);
-    bytes[at..end].copy_from_slice(&frame);
-    std::fs::write(path, bytes).unwrap();
-    end
+/// Where the frame that begins at `at` ends.
+fn end_of_frame(bytes: &[u8], at: usize) -> usize {
+    at + 16 + u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
+}
+
+/// Puts a byte of the frame that is the so-manyeth wrong, with a checksum that is right.
+fn forge(folder: &TempDir, number: usize) {
+    rewrite(folder, |bytes| {
+        let at = (0..number).fold(BEGIN as usize, |at, _| end_of_frame(bytes, at));
+        let end = end_of_frame(bytes, at);
+        bytes[end - 1] ^= 1;
+        let mut frame = Vec::new();
+        segment::write_frame(&mut frame, 0, &bytes[at + 16..end]);
+        bytes[at..end].copy_from_slice(&frame);
+    });
 }
 
 #[test]
@@ -313,8 +305,7 @@ fn a_message_that_cannot_be_opened_is_said_each_time_and_not_passed_over() {
     let folder = tempfile::tempdir().unwrap();
     let mut spool = sealed(&folder, keys("a", ""));
     append(&mut spool, &["first", "forged", "third"]);
-    let first = u32::from_le_bytes(std::fs::read(newest_segment(&folder)).unwrap()[8..12].try_into().unwrap());
-    forge(&folder, BEGIN as usize + 16 + first as usize);
+    forge(&folder, 1);
     assert_eq!(texts(&spool.read(1).unwrap()), ["first"]);
     for _ in 0..2 {
         assert_eq!(spool.read(1).unwrap_err().kind(), io::ErrorKind::InvalidData);
@@ -326,13 +317,10 @@ fn a_message_that_is_finished_need_not_open() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = sealed(&folder, keys("a", ""));
     append(&mut first, &["finished", "whole"]);
-    let read = first.read(1).unwrap();
-    first.finish(&read[0]);
-    first.save().unwrap();
-    drop(first);
-    let second = forge(&folder, BEGIN as usize);
+    finish_one(first);
+    forge(&folder, 0);
     assert_eq!(texts(&sealed(&folder, keys("a", "")).read(1 << 20).unwrap()), ["whole"]);
-    forge(&folder, second);
+    forge(&folder, 1);
     assert!(matches!(Spool::open(folder.path(), LIMITS, keys("a", "")), Err(SpoolUnusable::Sealed { problem: Unsealable::Forged, .. })));
 }
 
