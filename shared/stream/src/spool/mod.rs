@@ -133,6 +133,15 @@ impl Spool {
 
     /// The next messages, together about `bytes`; empty when all were read.
     pub fn read(&mut self, bytes: usize) -> io::Result<Vec<Spooled>> {
+        let read = self.read_on(bytes);
+        if read.is_err() {
+            // The file stands behind what could not be handed out.
+            self.reading = None;
+        }
+        read
+    }
+
+    fn read_on(&mut self, bytes: usize) -> io::Result<Vec<Spooled>> {
         let (mut found, mut size) = (Vec::new(), 0);
         while size < bytes && self.unread > 0 {
             let Some(at) = self.segments.iter().position(|segment| segment.number >= self.next.segment) else { break };
